@@ -1,0 +1,138 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"longlink/pkg/batch"
+	"longlink/pkg/cluster"
+	"longlink/pkg/code"
+	"longlink/pkg/lifecycle"
+)
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
+
+// Identity is who this instance is, for batch headers.
+type Identity struct {
+	ID    string
+	Epoch uint64
+}
+
+// Peers is how one instance reaches the others: connections by address, dropped
+// when no instance of the view has the address any more.
+type Peers struct {
+	net     Network
+	views   cluster.Views
+	self    Identity
+	log     *slog.Logger
+	batches *batch.Metrics
+	life    *lifecycle.Metrics
+
+	mu      sync.Mutex
+	conns   map[string]Conn
+	callers []interface{ prune(v *cluster.View) }
+	group   *lifecycle.Group // nil until Run
+	up      chan struct{}    // closed when Run has begun
+}
+
+// NewPeers makes the set; Run must run before the first hot call.
+func NewPeers(net Network, views cluster.Views, self Identity, log *slog.Logger, batches *batch.Metrics, life *lifecycle.Metrics) *Peers {
+	return &Peers{net: net, views: views, self: self, log: log, batches: batches, life: life,
+		conns: map[string]Conn{}, up: make(chan struct{})}
+}
+
+// Views is where the peers come from.
+func (p *Peers) Views() cluster.Views { return p.views }
+
+// Self is who calls.
+func (p *Peers) Self() Identity { return p.self }
+
+// Run serves the callers' workers until ctx ends, and closes all connections.
+func (p *Peers) Run(ctx context.Context, ready func()) error {
+	g := lifecycle.NewGroup(ctx, p.log, p.life)
+	p.mu.Lock()
+	p.group = g
+	close(p.up)
+	p.mu.Unlock()
+	g.Go("peers", func(ctx context.Context) error {
+		ready()
+		v := p.views.View()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-p.views.Changed(v):
+			}
+			v = p.views.View()
+			p.prune(v)
+		}
+	})
+	err := g.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		c.Close()
+	}
+	p.conns = nil
+	return err
+}
+
+func (p *Peers) prune(v *cluster.View) {
+	live := map[string]bool{}
+	for _, i := range v.All() {
+		live[i.RPC] = true
+	}
+	p.mu.Lock()
+	callers := p.callers
+	for addr, c := range p.conns {
+		if !live[addr] {
+			c.Close()
+			delete(p.conns, addr)
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range callers {
+		c.prune(v)
+	}
+}
+
+// Conn is the connection to an address; it is made at the first use.
+func (p *Peers) Conn(addr string) (grpc.ClientConnInterface, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.conns == nil {
+		return nil, code.Errorf(code.Shutdown, "this instance is stopping")
+	}
+	c, ok := p.conns[addr]
+	if !ok {
+		var err error
+		if c, err = p.net.Dial(addr); err != nil {
+			return nil, code.Errorf(code.Unavailable, "%s: %v", addr, err)
+		}
+		p.conns[addr] = c
+	}
+	return c, nil
+}
+
+// To is the connection to one instance, UNAVAILABLE when the view lacks it.
+func (p *Peers) To(kind cluster.Kind, id string) (grpc.ClientConnInterface, error) {
+	i, ok := p.views.View().Get(kind, id)
+	if !ok {
+		return nil, code.Errorf(code.Unavailable, "no %s %s in the cluster", kind, id)
+	}
+	return p.Conn(i.RPC)
+}
+
+// ToOwner is the connection to the owner of a slot.
+func (p *Peers) ToOwner(kind cluster.Kind, slot uint16) (grpc.ClientConnInterface, error) {
+	i, ok := p.views.View().Owner(kind, slot)
+	if !ok {
+		return nil, code.Errorf(code.Unavailable, "no %s in the cluster", kind)
+	}
+	return p.Conn(i.RPC)
+}
