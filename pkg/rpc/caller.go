@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -35,6 +36,7 @@ type Caller[I hotItem, R hotResult] struct {
 	peers  *Peers
 	method Method[I, R]
 	cfg    CallerConfig
+	guard  *lifecycle.Group // of panics only
 
 	mu    sync.Mutex
 	dests map[string]*dest[I, R] // by instance id and epoch's address
@@ -72,7 +74,8 @@ func NewCaller[I hotItem, R hotResult](p *Peers, m Method[I, R], cfg CallerConfi
 	if cfg.Lost == code.OK {
 		cfg.Lost = code.Unavailable
 	}
-	c := &Caller[I, R]{peers: p, method: m, cfg: cfg, dests: map[string]*dest[I, R]{}}
+	c := &Caller[I, R]{peers: p, method: m, cfg: cfg, dests: map[string]*dest[I, R]{},
+		guard: lifecycle.NewGroup(context.Background(), p.log, p.life)}
 	p.mu.Lock()
 	p.callers = append(p.callers, c)
 	p.mu.Unlock()
@@ -81,8 +84,9 @@ func NewCaller[I hotItem, R hotResult](p *Peers, m Method[I, R], cfg CallerConfi
 
 // Submit queues an item for the instance `to`. done is called exactly once,
 // from a worker, and must not block: with the result, or with the item's own or
-// the way's error. When the queue is full, done is called at once with
-// RATE_LIMITED.
+// the way's error: the code Lost when the item was sent and not answered,
+// UNAVAILABLE when it was not sent. When the queue is full, done is called at
+// once with RATE_LIMITED.
 func (c *Caller[I, R]) Submit(to cluster.Instance, key uint64, deadline time.Time, item I, done func(R, *code.Error)) {
 	d, err := c.dest(to)
 	var none R
@@ -132,9 +136,9 @@ func (c *Caller[I, R]) dest(to cluster.Instance) (*dest[I, R], *code.Error) {
 		return d, nil
 	}
 	c.peers.mu.Lock()
+	defer c.peers.mu.Unlock() // until the workers run: see Peers.Run
 	g := c.peers.group
-	c.peers.mu.Unlock()
-	if g == nil || g.Context().Err() != nil {
+	if g == nil {
 		return nil, code.Errorf(code.Shutdown, "this instance is starting or stopping")
 	}
 	d := &dest[I, R]{c: c, inst: to}
@@ -164,68 +168,81 @@ func (c *Caller[I, R]) prune(v *cluster.View) {
 func (d *dest[I, R]) drop(calls []call[I, R]) {
 	var none R
 	for _, x := range calls {
-		x.done(none, code.Errorf(code.Unavailable, "%s %s is gone", d.c.cfg.Kind, d.inst.ID))
+		d.finish(x, none, code.Errorf(code.Unavailable, "%s %s is gone", d.c.cfg.Kind, d.inst.ID))
 	}
 }
 
-// send is one batch on the worker's stream.
+// finish calls done so that its panic costs no other item.
+func (d *dest[I, R]) finish(x call[I, R], r R, e *code.Error) {
+	//nolint:errcheck // Guard logs and counts the panic; there is nobody to tell
+	d.c.guard.Guard("rpc.done", func() error { x.done(r, e); return nil })
+}
+
+// send is one batch on the worker's stream. A stream that turns out to have
+// ended before the batch left, as after a restart of the other side, is
+// replaced once.
 func (d *dest[I, R]) send(ctx context.Context, worker int, calls []call[I, R]) {
 	s := &d.streams[worker]
+	live, items := d.fresh(calls)
+	if len(items) == 0 {
+		return
+	}
+	used := s.do != nil
+	results, sent, err := d.exchange(ctx, s, items)
+	if err != nil && !sent && used && ctx.Err() == nil {
+		results, sent, err = d.exchange(ctx, s, items)
+	}
+	if err == nil {
+		s.fails = 0
+		for i, x := range live {
+			d.finish(x, results[i], ErrorOf(results[i].GetResult()))
+		}
+		return
+	}
+	e := FromStatus(err)
+	switch {
+	case sent:
+		e = &code.Error{Code: d.c.cfg.Lost, Message: e.Message}
+	case e.Code != code.Shutdown:
+		e = &code.Error{Code: code.Unavailable, Message: e.Message}
+	}
 	var none R
+	for _, x := range live {
+		d.finish(x, none, e)
+	}
+	d.pause(ctx, s)
+}
+
+// fresh answers the items whose time is over and notes in the others what is
+// left of it.
+func (d *dest[I, R]) fresh(calls []call[I, R]) (live []call[I, R], items []I) {
 	now := time.Now()
-	live, items := calls[:0], make([]I, 0, len(calls))
+	live, items = calls[:0], make([]I, 0, len(calls))
 	for _, x := range calls {
-		if m := x.item.GetMeta(); !x.deadline.IsZero() {
+		if !x.deadline.IsZero() {
 			left := x.deadline.Sub(now)
 			if left <= 0 {
-				x.done(none, code.Errorf(code.Deadline, "waited too long in the queue to %s", d.c.cfg.Target))
+				var none R
+				d.finish(x, none, code.Errorf(code.Deadline, "waited too long in the queue to %s", d.c.cfg.Target))
 				continue
 			}
-			if m != nil {
+			if m := x.item.GetMeta(); m != nil {
 				m.RemainingMs = uint32(left.Milliseconds()) + 1
 			}
 		}
 		live, items = append(live, x), append(items, x.item)
 	}
-	if len(items) == 0 {
-		return
-	}
-	results, sent, err := d.exchange(ctx, s, items)
-	if err != nil {
-		e := FromStatus(err)
-		if sent {
-			e = &code.Error{Code: d.c.cfg.Lost, Message: e.Message}
-		} else if e.Code != code.Shutdown {
-			e = &code.Error{Code: code.Unavailable, Message: e.Message}
-		}
-		for _, x := range live {
-			x.done(none, e)
-		}
-		d.pause(ctx, s)
-		return
-	}
-	s.fails = 0
-	for i, x := range live {
-		x.done(results[i], ErrorOf(results[i].GetResult()))
-	}
+	return live, items
 }
 
 // exchange opens the stream when there is none. sent says whether the other
 // side may have seen the batch.
 func (d *dest[I, R]) exchange(ctx context.Context, s *stream[I, R], items []I) (r []R, sent bool, err error) {
-	err = lifecycle.NewGroup(ctx, d.c.peers.log, d.c.peers.life).Guard("rpc.call", func() error {
+	err = d.c.guard.Guard("rpc.call", func() error {
 		if s.do == nil {
-			cc, err := d.c.peers.Conn(d.inst.RPC)
-			if err != nil {
+			if err := d.open(ctx, s); err != nil {
 				return err
 			}
-			sctx, cancel := context.WithCancel(ctx)
-			if s.do, err = d.c.method(sctx, cc); err != nil {
-				cancel()
-				s.do = nil
-				return err
-			}
-			s.cancel, s.number = cancel, 0
 		}
 		sent = true
 		s.number++
@@ -240,7 +257,26 @@ func (d *dest[I, R]) exchange(ctx context.Context, s *stream[I, R], items []I) (
 		s.cancel()
 		s.do, s.cancel = nil, nil
 	}
+	var unsent *UnsentError
+	if errors.As(err, &unsent) {
+		sent = false
+	}
 	return r, sent, err
+}
+
+func (d *dest[I, R]) open(ctx context.Context, s *stream[I, R]) error {
+	cc, err := d.c.peers.Conn(d.inst.RPC)
+	if err != nil {
+		return err
+	}
+	sctx, cancel := context.WithCancel(ctx)
+	do, err := d.c.method(sctx, cc)
+	if err != nil {
+		cancel()
+		return err
+	}
+	s.do, s.cancel, s.number = do, cancel, 0
+	return nil
 }
 
 // pause waits after a failure, 25 ms doubling to 800 ms with jitter, so that a

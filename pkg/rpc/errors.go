@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -25,7 +26,10 @@ func ResultOf(err error) *api.Result {
 	if e == nil {
 		return nil
 	}
-	return &api.Result{Code: uint32(e.Code), Message: e.Message, RetryMs: uint32(e.Retry.Milliseconds()), Field: e.Field}
+	// protobuf refuses strings that are not UTF-8, which would cost the whole
+	// batch.
+	return &api.Result{Code: uint32(e.Code), Message: strings.ToValidUTF8(e.Message, "\uFFFD"),
+		RetryMs: uint32(e.Retry.Milliseconds()), Field: strings.ToValidUTF8(e.Field, "\uFFFD")}
 }
 
 // ErrorOf turns a Result into an error; nil and code 0 are OK.
@@ -44,9 +48,12 @@ var grpcCodes = map[int]codes.Code{
 }
 
 // toStatus makes the gRPC status of a failed unary call, with the Result as
-// its detail.
+// its detail. A nil *code.Error that a handler returned as an error is nil.
 func toStatus(err error) error {
 	if err == nil {
+		return nil
+	}
+	if ce := (*code.Error)(nil); errors.As(err, &ce) && ce == nil {
 		return nil
 	}
 	if s, ok := status.FromError(err); ok && s.Code() != codes.Unknown {

@@ -9,8 +9,18 @@ import (
 	"longlink/pkg/api"
 )
 
-// Exchange sends one batch and waits for its results, in the items' order.
+// Exchange sends one batch and waits for its results, in the items' order. An
+// UnsentError says that the other side has not seen the batch.
 type Exchange[I, R any] func(h *api.BatchHeader, items []I) ([]R, error)
+
+// UnsentError is the failure of a stream that had ended before the batch left.
+type UnsentError struct{ Err error }
+
+// Error is why the stream had ended.
+func (e *UnsentError) Error() string { return e.Err.Error() }
+
+// Unwrap implements errors.Unwrap.
+func (e *UnsentError) Unwrap() error { return e.Err }
 
 // Method opens the stream of one hot call.
 type Method[I, R any] func(ctx context.Context, cc grpc.ClientConnInterface) (Exchange[I, R], error)
@@ -26,12 +36,17 @@ func exchange[Req, Rep, I, R any](s grpc.BidiStreamingClient[Req, Rep], err erro
 		return nil, err
 	}
 	return func(h *api.BatchHeader, items []I) ([]R, error) {
+		if err := s.Context().Err(); err != nil {
+			return nil, &UnsentError{err}
+		}
 		if err := s.Send(batch(h, items)); err != nil {
-			_, rerr := s.Recv() // Send says only EOF; Recv says why
-			if rerr != nil {
-				return nil, rerr
+			if !isEOF(err) { // ended while it was being sent
+				return nil, err
 			}
-			return nil, err
+			if _, rerr := s.Recv(); rerr != nil { // says why it ended
+				err = rerr
+			}
+			return nil, &UnsentError{err}
 		}
 		rep, err := s.Recv()
 		if err != nil {

@@ -13,31 +13,38 @@ import (
 
 // interceptors are the doors of a server: request id in, panics and errors out.
 type interceptors struct {
-	log     *slog.Logger
-	metrics *lifecycle.Metrics
+	log   *slog.Logger
+	group *lifecycle.Group // for its Guard
 }
 
-func (i interceptors) guard(name string, fn func() error) error {
-	return lifecycle.NewGroup(context.Background(), i.log, i.metrics).Guard(name, fn)
+func newInterceptors(log *slog.Logger, m *lifecycle.Metrics) interceptors {
+	return interceptors{log, lifecycle.NewGroup(context.Background(), log, m)}
 }
 
 func (i interceptors) unaryServer(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	ctx = incoming(ctx)
-	err = i.guard("rpc", func() error {
+	err = i.group.Guard("rpc", func() error {
 		var herr error
 		resp, herr = handler(ctx, req)
 		return herr
 	})
-	var ce *code.Error
-	if err != nil && !errors.As(err, &ce) && ctx.Err() == nil && i.log != nil {
+	if err != nil && !logged(err) && ctx.Err() == nil && i.log != nil {
 		i.log.Error("call failed", "method", info.FullMethod, "request_id", RequestID(ctx), "err", err)
 	}
 	return resp, toStatus(err)
 }
 
+// logged is true for answers, which are no faults, and for panics, which the
+// guard logs with their stack.
+func logged(err error) bool {
+	var ce *code.Error
+	var pe *lifecycle.PanicError
+	return errors.As(err, &ce) || errors.As(err, &pe)
+}
+
 func (i interceptors) streamServer(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	err := i.guard("rpc", func() error { return handler(srv, ss) })
-	if err != nil && ss.Context().Err() == nil && i.log != nil {
+	err := i.group.Guard("rpc", func() error { return handler(srv, ss) })
+	if err != nil && !logged(err) && ss.Context().Err() == nil && i.log != nil {
 		i.log.Warn("stream ended", "method", info.FullMethod, "err", err)
 	}
 	return toStatus(err)

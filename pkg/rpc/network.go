@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,8 +12,10 @@ import (
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
 
 	"longlink/pkg/lifecycle"
 )
@@ -63,10 +64,11 @@ func (n *TCP) Listen(addr string, register func(grpc.ServiceRegistrar)) (Server,
 	if err != nil {
 		return nil, err
 	}
-	i := interceptors{n.Log, n.Metrics}
+	i := newInterceptors(n.Log, n.Metrics)
 	srv := grpc.NewServer(
 		grpc.MaxRecvMsgSize(MaxMessage), grpc.MaxSendMsgSize(MaxMessage),
 		grpc.UnaryInterceptor(i.unaryServer), grpc.StreamInterceptor(i.streamServer),
+		grpc.WaitForHandlers(true),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
 		// Without this grpc-go closes clients that ping more than every 5 minutes.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
@@ -79,13 +81,15 @@ func (s *tcpServer) Addr() string { return s.lis.Addr().String() }
 
 // Serve ends open streams at once when ctx does: their callers retry elsewhere.
 func (s *tcpServer) Serve(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, s.srv.Stop)
-	defer stop()
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { defer close(stopped); s.srv.Stop() })
 	err := s.srv.Serve(s.lis)
-	if ctx.Err() != nil || errors.Is(err, grpc.ErrServerStopped) {
-		return nil
+	if stop() {
+		s.srv.Stop() // Serve failed; its calls must end too
+		return err
 	}
-	return err
+	<-stopped // after the last handler
+	return nil
 }
 
 // Dial implements Network.
@@ -115,11 +119,23 @@ type inprocServer struct {
 	addr string
 	ch   *inprocgrpc.Channel
 
-	mu      sync.Mutex
-	closed  bool
-	ctx     context.Context // ends with Serve; nil before
-	calls   sync.WaitGroup
-	serving chan struct{}
+	serving chan struct{}   // closed when Serve has begun
+	ctx     context.Context // ends with Serve; set before serving is closed
+
+	mu     sync.Mutex
+	closed bool
+	calls  sync.WaitGroup // handlers that run; grows under mu while not closed
+}
+
+// enter counts a handler in, unless the server has stopped.
+func (s *inprocServer) enter() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return status.Errorf(codes.Unavailable, "%s has stopped", s.addr)
+	}
+	s.calls.Add(1)
+	return nil
 }
 
 // Listen implements Network; an address that ends in ":0" gets a name of its
@@ -134,10 +150,23 @@ func (n *InProcess) Listen(addr string, register func(grpc.ServiceRegistrar)) (S
 	if _, taken := n.servers[addr]; taken {
 		return nil, fmt.Errorf("in-process address %s is taken", addr)
 	}
-	i := interceptors{n.Log, n.Metrics}
-	ch := (&inprocgrpc.Channel{}).WithServerUnaryInterceptor(i.unaryServer).WithServerStreamInterceptor(i.streamServer)
-	register(ch)
-	s := &inprocServer{net: n, addr: addr, ch: ch, serving: make(chan struct{})}
+	i := newInterceptors(n.Log, n.Metrics)
+	s := &inprocServer{net: n, addr: addr, ch: &inprocgrpc.Channel{}, serving: make(chan struct{})}
+	s.ch.WithServerUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, h grpc.UnaryHandler) (any, error) {
+		if err := s.enter(); err != nil {
+			return nil, err
+		}
+		defer s.calls.Done()
+		return i.unaryServer(ctx, req, info, h)
+	})
+	s.ch.WithServerStreamInterceptor(func(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, h grpc.StreamHandler) error {
+		if err := s.enter(); err != nil {
+			return err
+		}
+		defer s.calls.Done()
+		return i.streamServer(srv, ss, info, h)
+	})
+	register(s.ch)
 	if n.servers == nil {
 		n.servers = map[string]*inprocServer{}
 	}
@@ -147,11 +176,10 @@ func (n *InProcess) Listen(addr string, register func(grpc.ServiceRegistrar)) (S
 
 func (s *inprocServer) Addr() string { return s.addr }
 
+// Serve ends the contexts of its calls when ctx does.
 func (s *inprocServer) Serve(ctx context.Context) error {
-	s.mu.Lock()
 	s.ctx = ctx
 	close(s.serving)
-	s.mu.Unlock()
 	<-ctx.Done()
 	s.net.mu.Lock()
 	delete(s.net.servers, s.addr)

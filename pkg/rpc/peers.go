@@ -36,14 +36,13 @@ type Peers struct {
 	mu      sync.Mutex
 	conns   map[string]Conn
 	callers []interface{ prune(v *cluster.View) }
-	group   *lifecycle.Group // nil until Run
-	up      chan struct{}    // closed when Run has begun
+	group   *lifecycle.Group // that takes workers: nil before Run and when it ends
 }
 
 // NewPeers makes the set; Run must run before the first hot call.
 func NewPeers(net Network, views cluster.Views, self Identity, log *slog.Logger, batches *batch.Metrics, life *lifecycle.Metrics) *Peers {
 	return &Peers{net: net, views: views, self: self, log: log, batches: batches, life: life,
-		conns: map[string]Conn{}, up: make(chan struct{})}
+		conns: map[string]Conn{}}
 }
 
 // Views is where the peers come from.
@@ -57,9 +56,15 @@ func (p *Peers) Run(ctx context.Context, ready func()) error {
 	g := lifecycle.NewGroup(ctx, p.log, p.life)
 	p.mu.Lock()
 	p.group = g
-	close(p.up)
 	p.mu.Unlock()
 	g.Go("peers", func(ctx context.Context) error {
+		// No worker may start once this goroutine has ended: nobody would wait
+		// for it.
+		defer func() {
+			p.mu.Lock()
+			p.group = nil
+			p.mu.Unlock()
+		}()
 		ready()
 		v := p.views.View()
 		for {

@@ -92,13 +92,13 @@ func s8(b []byte) (val, rest []byte, ok bool) {
 	return b[1:n], b[n:], true
 }
 
-// name is an s8 that must hold 1 to 64 bytes.
+// name is an s8 that must hold 1 to MaxName bytes.
 func name(b []byte) (val, rest []byte, err *code.Error) {
 	val, rest, ok := s8(b)
 	if !ok {
 		return nil, nil, errMalformed
 	}
-	if len(val) == 0 || len(val) > 64 {
+	if len(val) == 0 || len(val) > MaxName {
 		return nil, nil, errID
 	}
 	return val, rest, nil

@@ -66,6 +66,8 @@ const (
 	DefaultMaxFrame = 80 << 10
 	// MaxHeader is the longest frame head.
 	MaxHeader = 4
+	// MaxName is the longest device id, product, tag and kind, in bytes.
+	MaxName = 64
 )
 
 // Errors of the codec. They are values, so that refusing costs nothing.
@@ -128,8 +130,27 @@ func appendUvarint3(dst []byte, v int) []byte {
 	return append(dst, byte(v))
 }
 
-// beginFrame appends a head with room for a three-byte length, endFrame fills
-// it in. Three bytes always: encoders stay one pass and need no second buffer.
+// sizeUvarint3 is how many bytes appendUvarint3 takes for v.
+func sizeUvarint3(v int) int {
+	switch {
+	case v < 1<<7:
+		return 1
+	case v < 1<<14:
+		return 2
+	}
+	return 3
+}
+
+// appendHead appends the head of a frame whose body will have n bytes: for the
+// hot frames, whose size is known before they are written.
+func appendHead(dst []byte, t Type, n int) []byte {
+	mustFit(n)
+	return appendUvarint3(append(dst, byte(t)), n)
+}
+
+// beginFrame appends a head with room for a three-byte length; endFrame writes
+// the shortest form and closes the gap, so that every encoder here is one pass
+// and every length minimal. (Decoders take longer forms too.)
 func beginFrame(dst []byte, t Type) ([]byte, int) {
 	dst = append(dst, byte(t), 0, 0, 0)
 	return dst, len(dst)
@@ -137,11 +158,16 @@ func beginFrame(dst []byte, t Type) ([]byte, int) {
 
 func endFrame(dst []byte, start int) []byte {
 	n := len(dst) - start
+	mustFit(n)
+	head := appendUvarint3(dst[:start-3], n)
+	if len(head) == start {
+		return dst
+	}
+	return append(head, dst[start:]...)
+}
+
+func mustFit(n int) {
 	if n > MaxBody {
 		panic("wire: frame body exceeds MaxBody; the caller checks payload limits first")
 	}
-	dst[start-3] = byte(n) | 0x80
-	dst[start-2] = byte(n>>7) | 0x80
-	dst[start-1] = byte(n >> 14)
-	return dst
 }

@@ -172,6 +172,8 @@ func ParseHello(body []byte) (h Hello, err *code.Error) {
 	switch {
 	case h.Device == "":
 		return h, errNoDevice
+	case len(h.Device) > MaxName:
+		return h, errID
 	case h.Token == "":
 		return h, errNoToken
 	}
@@ -196,6 +198,9 @@ func ParseBinding(body []byte) (b Binding, err *code.Error) {
 			if len(b.Tags) == MaxTags {
 				return b, errTooManyBindings
 			}
+			if len(r.val) == 0 || len(r.val) > MaxName {
+				return b, errID
+			}
 			b.Tags = append(b.Tags, string(r.val))
 		case 3:
 			b.Cursor, err = r.uint(math.MaxInt64)
@@ -208,7 +213,10 @@ func ParseBinding(body []byte) (b Binding, err *code.Error) {
 			if len(b.Seen) == MaxSeen {
 				return b, errTooManyBindings
 			}
-			b.Seen = append(b.Seen, Seen{binary.BigEndian.Uint16(r.val), binary.BigEndian.Uint64(r.val[2:])})
+			var s Seen
+			if s.Seq, s.Place, err = seenPair(r.val); err == nil {
+				b.Seen = append(b.Seen, s)
+			}
 		case 6:
 			b.Grant = string(r.val)
 		case 7:
@@ -220,8 +228,18 @@ func ParseBinding(body []byte) (b Binding, err *code.Error) {
 			return b, err
 		}
 	}
-	if b.Product == "" {
+	switch {
+	case b.Product == "":
 		return b, errNoProduct
+	case len(b.Product) > MaxName:
+		return b, errID
 	}
 	return b, nil
+}
+
+func seenPair(v []byte) (seq uint64, place uint16, err *code.Error) {
+	if seq = binary.BigEndian.Uint64(v[2:]); seq > math.MaxInt64 {
+		return 0, 0, errInteger
+	}
+	return seq, binary.BigEndian.Uint16(v), nil
 }

@@ -36,9 +36,11 @@ type Push struct {
 	InReplyTo uint64 // only read: encoded in Ext
 }
 
-// AppendPush appends the frame. It does not allocate when dst has room.
+// AppendPush appends the frame. It does not allocate when dst has room. Product
+// and ID must be at most 255 bytes.
 func AppendPush(dst []byte, p *Push) []byte {
-	dst, at := beginFrame(dst, TypePush)
+	n := 1 + 1 + len(p.Product) + sizePosition(p.Flags) + 1 + len(p.ID) + sizeUvarint3(len(p.Ext)) + len(p.Ext) + len(p.Payload)
+	dst = appendHead(dst, TypePush, n)
 	dst = append(dst, p.Flags, byte(len(p.Product)))
 	dst = append(dst, p.Product...)
 	dst = binary.BigEndian.AppendUint64(dst, p.Seq)
@@ -49,8 +51,7 @@ func AppendPush(dst []byte, p *Push) []byte {
 	dst = append(dst, p.ID...)
 	dst = appendUvarint3(dst, len(p.Ext))
 	dst = append(dst, p.Ext...)
-	dst = append(dst, p.Payload...)
-	return endFrame(dst, at)
+	return append(dst, p.Payload...)
 }
 
 // PushOverhead bounds what AppendPush adds to product, id, ext and payload.
@@ -89,12 +90,17 @@ func ParsePush(body []byte) (p Push, err *code.Error) {
 	}
 }
 
+// sizePosition is the length of seq and place.
+func sizePosition(flags uint8) int {
+	if flags&FlagBroadcast != 0 {
+		return 10
+	}
+	return 8
+}
+
 // position reads seq and, with FlagBroadcast, the place.
 func position(b []byte, flags uint8) (seq uint64, place uint16, rest []byte, err *code.Error) {
-	n := 8
-	if flags&FlagBroadcast != 0 {
-		n = 10
-	}
+	n := sizePosition(flags)
 	if len(b) < n {
 		return 0, 0, nil, errMalformed
 	}
@@ -129,6 +135,20 @@ func AppendCollapseKey(ext []byte, key string) []byte { return appendString(ext,
 
 // AppendInReplyTo appends the answered up_id to a Push's Ext.
 func AppendInReplyTo(ext []byte, upID uint64) []byte { return appendUint(ext, 3, upID) }
+
+// CollapseKey reads the collapse key out of a parsed Push; "" when there is none.
+func (p *Push) CollapseKey() string {
+	r := fieldReader{b: p.Ext}
+	for {
+		ok, err := r.next()
+		if err != nil || !ok {
+			return ""
+		}
+		if r.id == 2 {
+			return string(r.val)
+		}
+	}
+}
 
 // Data reads the data map out of a parsed Push; nil when there is none.
 func (p *Push) Data() map[string]string {
@@ -176,14 +196,14 @@ type Ack struct {
 
 // AppendAck appends the frame.
 func AppendAck(dst []byte, a *Ack) []byte {
-	dst, at := beginFrame(dst, TypeAck)
+	dst = appendHead(dst, TypeAck, 1+1+len(a.Product)+sizePosition(a.Flags))
 	dst = append(dst, a.Flags, byte(len(a.Product)))
 	dst = append(dst, a.Product...)
 	dst = binary.BigEndian.AppendUint64(dst, a.Seq)
 	if a.Flags&FlagBroadcast != 0 {
 		dst = binary.BigEndian.AppendUint16(dst, a.Place)
 	}
-	return endFrame(dst, at)
+	return dst
 }
 
 // ParseAck decodes an ACK body without copying or allocating.

@@ -25,7 +25,7 @@ type Up struct {
 
 // AppendUp appends the frame.
 func AppendUp(dst []byte, u *Up) []byte {
-	dst, at := beginFrame(dst, TypeUp)
+	dst = appendHead(dst, TypeUp, 1+8+1+len(u.Product)+1+len(u.Kind)+sizeUvarint3(len(u.Ext))+len(u.Ext)+len(u.Payload))
 	dst = append(dst, u.Flags)
 	dst = binary.BigEndian.AppendUint64(dst, u.UpID)
 	dst = append(dst, byte(len(u.Product)))
@@ -34,8 +34,7 @@ func AppendUp(dst []byte, u *Up) []byte {
 	dst = append(dst, u.Kind...)
 	dst = appendUvarint3(dst, len(u.Ext))
 	dst = append(dst, u.Ext...)
-	dst = append(dst, u.Payload...)
-	return endFrame(dst, at)
+	return append(dst, u.Payload...)
 }
 
 // ParseUp decodes an UP body without copying or allocating.
@@ -68,11 +67,10 @@ type UpAck struct {
 
 // AppendUpAck appends the frame.
 func AppendUpAck(dst []byte, u *UpAck) []byte {
-	dst, at := beginFrame(dst, TypeUpAck)
+	dst = appendHead(dst, TypeUpAck, 8+2+4)
 	dst = binary.BigEndian.AppendUint64(dst, u.UpID)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(u.Code))
-	dst = binary.BigEndian.AppendUint32(dst, u.RetryMS)
-	return endFrame(dst, at)
+	return binary.BigEndian.AppendUint32(dst, u.RetryMS)
 }
 
 // ParseUpAck decodes an UPACK body.
@@ -113,8 +111,8 @@ func AppendRedirect(dst []byte, r *Redirect) []byte {
 	return endFrame(dst, at)
 }
 
-// ParseRedirect decodes a REDIRECT body; addresses past MaxAddresses are
-// skipped.
+// ParseRedirect decodes a REDIRECT body; empty addresses and those past
+// MaxAddresses are skipped.
 func ParseRedirect(body []byte) (d Redirect, err *code.Error) {
 	r := fieldReader{b: body}
 	for {
@@ -125,7 +123,7 @@ func ParseRedirect(body []byte) (d Redirect, err *code.Error) {
 		var v uint64
 		switch r.id {
 		case 1:
-			if len(d.Addresses) < MaxAddresses {
+			if len(r.val) > 0 && len(d.Addresses) < MaxAddresses {
 				d.Addresses = append(d.Addresses, string(r.val))
 			}
 		case 2:

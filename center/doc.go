@@ -1,0 +1,33 @@
+// Package center is the API for the business side and the operators. REST
+// (http.go) is a thin door with structs of its own over the methods of
+// api.CenterServer, which server implements; a public gRPC door will stand
+// beside it. Center holds nothing: messages go to saver, sessions are asked of
+// register, connections are the rooms', products and keys are keeper's.
+//
+// # What it promises
+//
+//   - A push is answered when the message is stored. Locating the device and
+//     delivering to its room follow, and outlive the answer and the caller by
+//     at most deliver_deadline (push.go, deliver.go).
+//   - An answer never claims more than is known: "unknown" errors say that the
+//     message may still be delivered, and that the same dedup_id makes a
+//     repetition safe.
+//   - With a product's key a call sees and touches only that product's side of
+//     a device (auth.go).
+//   - One bad device never fails its neighbours in a push.
+//
+// # Limits and what happens at them
+//
+//	requests at once     max_requests                 RATE_LIMITED
+//	pushes in flight     max_in_flight, ..._bytes     RATE_LIMITED, with a hint
+//	queue to a service   the callers' limits          RATE_LIMITED for that device
+//	body                 max_body                     PAYLOAD_TOO_LARGE
+//	payload, devices, ttl, wait, data: limits.go      the code that names the field
+//
+// # How it dies
+//
+// Killed, pushes that were not answered are unknown to their callers, who
+// repeat them at another center with the same dedup_id. Messages that were
+// stored and not yet delivered stay in their lanes. Told to stop, it answers
+// what it has begun, at most stop_grace long.
+package center

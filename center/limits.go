@@ -1,0 +1,42 @@
+package center
+
+import (
+	"regexp"
+	"time"
+
+	"longlink/pkg/code"
+)
+
+// The API's limits. They are part of its contract, not configuration.
+const (
+	maxPayload     = 64 << 10 // bytes
+	maxDevices     = 1000     // devices of one push
+	maxQuery       = 100      // devices of one query
+	maxDataEntries = 16
+	maxDataBytes   = 4 << 10 // keys and values together
+	maxReason      = 200     // bytes of a kick's reason
+	minTTL         = time.Second
+	defaultTTL     = 24 * time.Hour
+	maxTTL         = 30 * 24 * time.Hour
+	maxWait        = 60 * time.Second
+	defaultToken   = 30 * 24 * time.Hour
+	maxTokenBinds  = 64 // products of a device token
+	defaultPage    = 100
+	maxPage        = 1000
+	// maxAsked is how many products' lanes are counted for a device that has not
+	// bound them.
+	maxAsked = 256
+)
+
+// validID is the form of device ids, product names and keys that callers make.
+var validID = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,64}$`).MatchString
+
+func checkID(field, id string) *code.Error {
+	if id == "" {
+		return code.Invalid(field, "must not be empty")
+	}
+	if !validID(id) {
+		return code.Invalid(field, "must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -")
+	}
+	return nil
+}

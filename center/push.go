@@ -1,0 +1,148 @@
+package center
+
+import (
+	"context"
+	"time"
+
+	"longlink/pkg/api"
+	"longlink/pkg/cluster"
+	"longlink/pkg/code"
+	"longlink/pkg/rpc"
+	"longlink/pkg/slot"
+)
+
+// Push implements api.CenterServer. A push of one `device` that fails is
+// answered with the error itself; one with `devices` is answered with a result
+// per device, however many there are, and fails as a whole only when nothing
+// was tried. The message is stored even if the caller goes away meanwhile.
+func (s *server) Push(ctx context.Context, r *api.PushRequest) (*api.PushReply, error) {
+	began := time.Now()
+	p, err := s.plan(ctx, r, began)
+	if err != nil {
+		return nil, err
+	}
+	size := int64(len(p.msg.Payload) + len(p.msg.Ext))
+	if err := s.budget.take(len(p.targets), size); err != nil {
+		return nil, err
+	}
+	// The budget is given back when both the answer and the delivery are done.
+	answered := make(chan struct{})
+	s.group.Task("center.push", func(ctx context.Context) error {
+		defer s.budget.free(len(p.targets), size)
+		p.run(ctx)
+		<-answered
+		return nil
+	})
+	defer close(answered)
+
+	select {
+	case <-p.stored:
+	case <-ctx.Done():
+		return nil, errUnknown()
+	}
+	s.metrics.stage("stored", began)
+	wait := time.Duration(r.WaitMs) * time.Millisecond
+	switch {
+	case wait > 0:
+		s.awaitAcks(ctx, p, began.Add(wait))
+		s.metrics.stage("acked", began)
+	case p.msg.Qos == 0:
+		p.settledBy(ctx, time.Now().Add(s.cfg.DeliverDeadline.Std()))
+	default:
+		p.settledBy(ctx, time.Now().Add(s.cfg.SentWait.Std()))
+	}
+	reply := &api.PushReply{Id: p.msg.Id, Results: p.results()}
+	if r.Device != "" {
+		if e := rpc.ErrorOf(reply.Results[0].Error); e != nil {
+			return nil, e
+		}
+	}
+	return reply, nil
+}
+
+func errUnknown() *code.Error {
+	return code.Errorf(code.Unknown, "it is not known whether the message was stored; repeat the push with the same dedup_id")
+}
+
+// plan checks everything that can be checked before anything is done.
+func (s *server) plan(ctx context.Context, r *api.PushRequest, now time.Time) (*push, error) {
+	who, err := caller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkID("product", r.Product); err != nil {
+		return nil, err
+	}
+	if err := who.inScope(r.Product); err != nil {
+		return nil, err
+	}
+	if _, ok := s.deps.Directory.Product(r.Product); !ok {
+		return nil, code.Errorf(code.UnknownProduct, "there is no product %s", r.Product).WithField("product")
+	}
+	devices, err := targetsOf(r)
+	if err != nil {
+		return nil, err
+	}
+	msg, err := encode(r, now)
+	if err != nil {
+		return nil, err
+	}
+	p := newPush(s, rpc.RequestID(ctx), r.Product, msg, devices, now)
+	if r.Device != "" && p.targets[0].err != nil {
+		return nil, p.targets[0].err.WithField("device")
+	}
+	return p, nil
+}
+
+// targetsOf is the list of devices of a push.
+func targetsOf(r *api.PushRequest) ([]string, *code.Error) {
+	var fields []string
+	if r.Device != "" {
+		fields = append(fields, "device")
+	}
+	if len(r.Devices) > 0 {
+		fields = append(fields, "devices")
+	}
+	if r.Alias != "" {
+		fields = append(fields, "alias")
+	}
+	switch {
+	case len(fields) == 0:
+		return nil, code.Invalid("device", "give one of device, devices and alias")
+	case len(fields) > 1:
+		return nil, code.Invalid(fields[1], "give only one of device, devices and alias, not %s as well", fields[0])
+	case r.Alias != "":
+		return nil, code.Errorf(code.FailedPrecondition, "aliases are not available in this version; name the devices").WithField("alias")
+	case len(r.Devices) > maxDevices:
+		return nil, code.Errorf(code.TooManyTargets, "%d devices, at most %d are taken; split the push", len(r.Devices), maxDevices).WithField("devices")
+	case r.Device != "":
+		return []string{r.Device}, nil
+	}
+	return r.Devices, nil
+}
+
+// awaitAcks asks the savers of the devices' slots to tell when the acks pass,
+// all at once, and returns when all have or the time is over.
+func (s *server) awaitAcks(ctx context.Context, p *push, until time.Time) {
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	open := p.unacked()
+	s.each(ctx, "center.wait", len(open), len(open), func(ctx context.Context, n int) {
+		t := open[n]
+		for try := 0; ctx.Err() == nil; try++ {
+			cc, err := s.deps.Peers.ToOwner(cluster.Saver, slot.Of(t.device))
+			if err == nil {
+				var rep *api.WaitAckReply
+				rep, err = api.NewSaverClient(cc).WaitAck(ctx, &api.WaitAckRequest{Device: t.device, Product: p.product, Seq: t.seq, WaitMs: uint32(time.Until(until).Milliseconds()) + 1})
+				if err == nil && rep.Acked {
+					p.acked(t)
+					return
+				}
+			}
+			if e := rpc.FromStatus(err); e != nil && e.Code == code.Deadline {
+				return
+			}
+			pause(ctx, try)
+		}
+	})
+}

@@ -1,0 +1,235 @@
+package center
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"longlink/pkg/api"
+	"longlink/pkg/code"
+)
+
+// A route is one call of REST: what to do with a request whose caller is known.
+type route struct {
+	call   string // metric label
+	status int    // of a success
+	do     func(ctx context.Context, r *request) (any, error)
+}
+
+// methods are the routes of one path, by HTTP method, and for paths that end in
+// {id}:verb by "METHOD :verb".
+type methods map[string]route
+
+// routes is the table of REST's calls.
+func (s *server) routes() map[string]methods {
+	return map[string]methods{
+		"/v1/push":          {"POST": {"push", 200, s.restPush}},
+		"/v1/devices:query": {"POST": {"query_devices", 200, s.restQuery}},
+		"/v1/devices/{id}":  {"GET": {"get_device", 200, s.restDevice}, "POST :kick": {"kick_device", 200, s.restKick}},
+		"/v1/services":      {"GET": {"list_services", 200, s.restServices}},
+		"/v1/products":      {"GET": {"list_products", 200, s.restProducts}, "POST": {"create_product", 201, s.restCreateProduct}},
+		"/v1/products/{id}": {"GET": {"get_product", 200, s.restProduct}, "DELETE": {"delete_product", 204, s.restDeleteProduct},
+			"POST :rotate-key": {"rotate_product_key", 200, s.restRotate}},
+		"/v1/tokens": {"POST": {"create_token", 201, s.restToken}},
+	}
+}
+
+// find picks the route of a request, and the id in its path without the verb.
+// Ids have no colon, so the last one begins a verb.
+func (m methods) find(r *http.Request) (route, string, *code.Error) {
+	id, verb := r.PathValue("id"), ""
+	if at := strings.LastIndexByte(id, ':'); at >= 0 {
+		id, verb = id[:at], " "+id[at:]
+	}
+	if rt, ok := m[r.Method+verb]; ok {
+		return rt, id, nil
+	}
+	var allowed []string
+	for key := range m {
+		if method, v, _ := strings.Cut(key, " "); v == strings.TrimPrefix(verb, " ") {
+			allowed = append(allowed, method)
+		}
+	}
+	if len(allowed) == 0 {
+		return route{}, "", errNoSuchCall(r)
+	}
+	return route{}, "", &code.Error{Code: code.InvalidArgument, Field: "method", Message: r.Method + " is not possible here, only " + strings.Join(allowed, ", ")}
+}
+
+func errNoSuchCall(r *http.Request) *code.Error {
+	return code.Errorf(code.NotFound, "there is no call %s %s", shorten(r.Method), shorten(r.URL.Path))
+}
+
+// request is what a route gets.
+type request struct {
+	id    string // in the path
+	query url.Values
+	body  []byte
+}
+
+func (s *server) restPush(ctx context.Context, r *request) (any, error) {
+	var b pushBody
+	if err := decode(r.body, &b); err != nil {
+		return nil, err
+	}
+	req, cerr := b.request()
+	if cerr != nil {
+		return nil, cerr
+	}
+	rep, err := s.Push(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return answerPush(rep), nil
+}
+
+func (s *server) restDevice(ctx context.Context, r *request) (any, error) {
+	d, err := s.GetDevice(ctx, &api.GetDeviceRequest{Device: r.id})
+	if err != nil {
+		return nil, err
+	}
+	return answerDevice(d), nil
+}
+
+func (s *server) restQuery(ctx context.Context, r *request) (any, error) {
+	var b queryBody
+	if err := decode(r.body, &b); err != nil {
+		return nil, err
+	}
+	rep, err := s.QueryDevices(ctx, &api.QueryDevicesRequest{Devices: b.Devices})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]deviceAnswer, len(rep.Devices))
+	for i, d := range rep.Devices {
+		list[i] = answerDevice(d)
+	}
+	return map[string]any{"devices": list}, nil
+}
+
+func (s *server) restKick(ctx context.Context, r *request) (any, error) {
+	var b kickBody
+	if err := r.optional(&b); err != nil {
+		return nil, err
+	}
+	rep, err := s.KickDevice(ctx, &api.KickDeviceRequest{Device: r.id, Reason: b.Reason})
+	if err != nil {
+		return nil, err
+	}
+	return map[string]string{"state": rep.State}, nil
+}
+
+func (s *server) restServices(ctx context.Context, r *request) (any, error) {
+	if err := r.onlyQuery("kind"); err != nil {
+		return nil, err
+	}
+	rep, err := s.ListServices(ctx, &api.ServicesRequest{Kind: r.query.Get("kind")})
+	if err != nil {
+		return nil, err
+	}
+	return answerServices(rep), nil
+}
+
+func (s *server) restProducts(ctx context.Context, r *request) (any, error) {
+	if err := r.onlyQuery("limit", "cursor"); err != nil {
+		return nil, err
+	}
+	req := &api.ListProductsRequest{Cursor: r.query.Get("cursor")}
+	if v := r.query.Get("limit"); v != "" {
+		n, err := strconv.ParseUint(v, 10, 32)
+		if err != nil || n == 0 {
+			return nil, code.Invalid("limit", "must be between 1 and %d", maxPage)
+		}
+		req.Limit = uint32(n)
+	}
+	rep, err := s.ListProducts(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	out := productsAnswer{Products: make([]productAnswer, len(rep.Products)), NextCursor: rep.NextCursor}
+	for i, p := range rep.Products {
+		out.Products[i] = answerProduct(p)
+	}
+	return out, nil
+}
+
+func (s *server) restProduct(ctx context.Context, r *request) (any, error) {
+	p, err := s.GetProduct(ctx, &api.GetProductRequest{Name: r.id})
+	if err != nil {
+		return nil, err
+	}
+	return answerProduct(p), nil
+}
+
+func (s *server) restCreateProduct(ctx context.Context, r *request) (any, error) {
+	var b productBody
+	if err := decode(r.body, &b); err != nil {
+		return nil, err
+	}
+	k, err := s.CreateProduct(ctx, &api.CreateProductRequest{Name: b.Name})
+	if err != nil {
+		return nil, err
+	}
+	return answerProductKey(k), nil
+}
+
+func (s *server) restRotate(ctx context.Context, r *request) (any, error) {
+	if err := r.optional(&struct{}{}); err != nil {
+		return nil, err
+	}
+	k, err := s.RotateProductKey(ctx, &api.RotateProductKeyRequest{Name: r.id})
+	if err != nil {
+		return nil, err
+	}
+	return answerProductKey(k), nil
+}
+
+func (s *server) restDeleteProduct(ctx context.Context, r *request) (any, error) {
+	_, err := s.DeleteProduct(ctx, &api.DeleteProductRequest{Name: r.id})
+	return nil, err
+}
+
+func (s *server) restToken(ctx context.Context, r *request) (any, error) {
+	var b tokenBody
+	if err := decode(r.body, &b); err != nil {
+		return nil, err
+	}
+	req := &api.CreateTokenRequest{Device: b.Device, Products: b.Products, Aliases: b.Aliases}
+	if b.TTL != nil {
+		if req.TtlMs = b.TTL.millis(); req.TtlMs == 0 {
+			return nil, code.Invalid("ttl", "must be between 1s and %s", s.cfg.MaxTokenTTL)
+		}
+	}
+	rep, err := s.CreateToken(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	return tokenAnswer{rep.Token, timestamp(rep.ExpiresMs)}, nil
+}
+
+// optional decodes a body that may be left out.
+func (r *request) optional(into any) *code.Error {
+	if len(r.body) == 0 {
+		return nil
+	}
+	return decode(r.body, into)
+}
+
+// onlyQuery refuses query parameters of other names.
+func (r *request) onlyQuery(names ...string) *code.Error {
+	for name, values := range r.query {
+		known := false
+		for _, n := range names {
+			known = known || n == name
+		}
+		switch {
+		case !known:
+			return code.Invalid(shorten(name), "there is no such query parameter here")
+		case len(values) > 1:
+			return code.Invalid(name, "is given twice")
+		}
+	}
+	return nil
+}

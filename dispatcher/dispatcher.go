@@ -1,0 +1,120 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"longlink/pkg/cluster"
+	"longlink/pkg/lifecycle"
+	"longlink/pkg/service"
+)
+
+// Times of the HTTP server. A request and its answer are a few hundred bytes.
+const (
+	readTimeout   = 5 * time.Second
+	writeTimeout  = 5 * time.Second
+	idleTimeout   = 30 * time.Second
+	maxHeader     = 16 << 10
+	shutdownGrace = time.Second
+)
+
+// Service is the dispatcher.
+type Service struct {
+	cfg     Config
+	log     *slog.Logger
+	life    *lifecycle.Metrics
+	views   cluster.Views
+	metrics *metrics
+	lis     net.Listener
+
+	fleet atomic.Pointer[fleet]
+}
+
+var _ service.Service = (*Service)(nil)
+
+// New makes a dispatcher.
+func New(cfg Config, deps service.Deps) (*Service, error) {
+	return &Service{cfg: cfg, log: deps.Log, life: deps.Life, views: deps.Peers.Views(), metrics: newMetrics(deps.Registry)}, nil
+}
+
+// Listen implements service.Service.
+func (s *Service) Listen() error {
+	lis, err := net.Listen("tcp", s.cfg.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("dispatcher.listen: %s is taken by another process: stop that one or choose another address (--port-base)", s.cfg.Listen)
+	}
+	if err != nil {
+		return fmt.Errorf("dispatcher.listen: cannot listen on %q: %w", s.cfg.Listen, err)
+	}
+	s.lis = lis
+	return nil
+}
+
+// Addresses implements service.Service.
+func (s *Service) Addresses() []string { return []string{s.lis.Addr().String()} }
+
+// Register implements service.Service: nobody calls a dispatcher by RPC.
+func (s *Service) Register(grpc.ServiceRegistrar) {}
+
+// Run serves until ctx ends; requests that are under way then get a second.
+func (s *Service) Run(ctx context.Context, ready func()) error {
+	srv := &http.Server{
+		Handler:      s.handler(),
+		ReadTimeout:  readTimeout,
+		WriteTimeout: writeTimeout,
+		IdleTimeout:  idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+	}
+	g := lifecycle.NewGroup(ctx, s.log, s.life)
+	g.Go("dispatcher http", func(context.Context) error {
+		err := srv.Serve(&limited{Listener: s.lis, max: int64(s.cfg.MaxConnections), m: s.metrics})
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return err
+	})
+	g.Go("dispatcher stop", func(ctx context.Context) error {
+		<-ctx.Done()
+		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+		defer cancel()
+		if srv.Shutdown(sctx) != nil {
+			return srv.Close()
+		}
+		return nil
+	})
+	ready()
+	return g.Wait()
+}
+
+// Check implements service.Service.
+func (s *Service) Check(context.Context) error {
+	if len(s.current().rooms) == 0 {
+		return errors.New("no room is ready")
+	}
+	return nil
+}
+
+// Figures implements service.Service.
+func (s *Service) Figures() map[string]float64 {
+	return map[string]float64{"rooms": float64(len(s.current().rooms))}
+}
+
+// current is the fleet of the current view.
+func (s *Service) current() *fleet {
+	v := s.views.View()
+	f := s.fleet.Load()
+	if f == nil || f.view != v {
+		f = newFleet(v)
+		s.fleet.Store(f)
+	}
+	return f
+}

@@ -1,0 +1,32 @@
+// Package keeper is configuration, discovery and control on etcd. It is the
+// only home of etcd in the program.
+//
+// # The package, which every process embeds
+//
+// [Connect] reaches etcd, an external one or the member that [StartEmbedded]
+// runs in this process, and loads what it follows. [Client.Run] then follows
+// it: every prefix has a list-and-watch of its own, which lists again after any
+// error or compaction and keeps its last state while etcd is away.
+//
+//	/longlink/instances/KIND/ID  cluster.Instance in JSON, under a lease   → Client.Views
+//	/longlink/products/NAME      cluster.Product in JSON                   → Client.Directory
+//	/longlink/secrets            cluster.Secrets in JSON                   → Client.Directory
+//	/longlink/config/SECTION     YAML text of a section                    → Client.Sections
+//	/longlink/epochs/KIND/ID     the last epoch given to an instance id, in decimal
+//	/longlink/bootstrap/NAME     what Bootstrap made once and never again
+//
+// [Client.Epoch] and [Client.Announce] put an instance into the registry.
+//
+// # The service
+//
+// [Service] is the operators' view: load figures by RPC (they change all the
+// time and would flood etcd), and the list of instances with them.
+//
+// # How it dies
+//
+// Without etcd nobody new is found, nothing can be changed, and everything else
+// goes on with the last view, products and keys; keeper_view_age_seconds grows.
+// When etcd is back, instances whose lease ended announce themselves again with
+// the epoch they had. A process that is killed leaves the view when its lease
+// ends (keeper.lease_ttl), one that stops leaves it at once.
+package keeper

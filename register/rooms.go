@@ -1,0 +1,92 @@
+package register
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"longlink/pkg/cluster"
+)
+
+// rooms knows which lives of rooms are in the view, and since when the others
+// that have sessions here are not.
+type rooms struct {
+	live atomic.Pointer[map[string]uint64] // room id to epoch, immutable
+
+	mu     sync.Mutex
+	hidden map[roomKey]time.Time
+}
+
+// presence is what the view says of a session's room.
+type presence int
+
+const (
+	present presence = iota
+	// absent: the view does not have the room, or only an earlier life of it
+	// than the session's, which means that the view is behind.
+	absent
+	// dead: the view has a later life of the room.
+	dead
+)
+
+func newRooms() *rooms {
+	r := &rooms{hidden: map[roomKey]time.Time{}}
+	r.live.Store(&map[string]uint64{})
+	return r
+}
+
+// take takes a view in.
+func (r *rooms) take(v *cluster.View, now time.Time) {
+	next := map[string]uint64{}
+	for _, i := range v.Kind(cluster.Room) {
+		next[i.ID] = i.Epoch
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, epoch := range *r.live.Load() {
+		if next[id] != epoch {
+			r.hidden[roomKey{id, epoch}] = now
+		}
+	}
+	for id, epoch := range next {
+		delete(r.hidden, roomKey{id, epoch})
+	}
+	r.live.Store(&next)
+}
+
+func (r *rooms) presence(k roomKey) presence {
+	epoch, ok := (*r.live.Load())[k.id]
+	switch {
+	case ok && epoch == k.epoch:
+		return present
+	case ok && epoch > k.epoch:
+		return dead
+	}
+	return absent
+}
+
+// hide notes that a room which is not in the view has a session here.
+func (r *rooms) hide(k roomKey, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.hidden[k]; !ok && r.presence(k) != present {
+		r.hidden[k] = now
+	}
+}
+
+// expired takes out the rooms that have been hidden since before then.
+func (r *rooms) expired(before time.Time) map[roomKey]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out map[roomKey]bool
+	for k, since := range r.hidden {
+		if since.Before(before) {
+			if out == nil {
+				out = map[roomKey]bool{}
+			}
+			out[k] = true
+			delete(r.hidden, k)
+		}
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package room
+
+import (
+	"longlink/pkg/api"
+	"longlink/pkg/code"
+)
+
+// startLoad asks saver for a page: after the device's own cursor at login,
+// later after what was sent, as much as the window has free.
+func (c *conn) startLoad(ln *lane) {
+	r := c.loop.room
+	ln.loading = true
+	after := ln.sent
+	if !ln.loaded {
+		after = ln.stored
+	}
+	messages, bytes := ln.free(r.window)
+	item := &api.LoadItem{Meta: &api.Meta{}, Device: c.device, Product: ln.product, After: after, Login: !ln.loaded,
+		MaxMessages: uint32(messages), MaxBytes: uint32(bytes)}
+	s, key := slotOf(c.device)
+	t := &loaded{c: c, gen: ln.gen}
+	r.load.ToOwner(s, key, r.deadline(), item, func(res *api.LoadResult, err *code.Error) {
+		t.res, t.err = res, err
+		t.c.loop.post(t)
+	})
+}
+
+// loaded brings a page back to the loop.
+type loaded struct {
+	c   *conn
+	gen uint32
+	res *api.LoadResult
+	err *code.Error
+}
+
+func (t *loaded) run(l *loop) {
+	c := t.c
+	defer l.guard(c)
+	ln := c.laneOf(t.gen)
+	if c.state != stateLive || ln == nil {
+		l.room.metrics.drop(code.DropOldBatch)
+		return
+	}
+	if t.err != nil {
+		c.loadFailed(ln, t.err)
+		return
+	}
+	if !ln.loaded {
+		ln.login(t.res.Cursor)
+		ln.stored = ln.acked
+		c.boundAt(ln)
+	}
+	c.page(ln, t.res)
+}
+
+// page writes what a load brought and goes on by the rule.
+func (c *conn) page(ln *lane, res *api.LoadResult) {
+	r := c.loop.room
+	whole, tail := true, res.Tail
+	for _, m := range res.Messages {
+		if !ln.takes(m.Seq) {
+			continue
+		}
+		// More than was asked for, or the pages of other lanes have filled the
+		// outbound buffer: the rest is loaded again later.
+		if !ln.open(r.window) || !c.takesPushes() {
+			whole, tail = false, max(tail, m.Seq)
+			break
+		}
+		c.push(ln, m, kindLoad)
+		if c.state != stateLive {
+			return
+		}
+	}
+	// A page that says there is more and brings nothing would be asked for
+	// again at once and for ever.
+	if empty := len(res.Messages) == 0 && res.More; empty {
+		ln.pageEnd(tail, 0, false)
+		c.loadFailed(ln, code.Errorf(code.Unavailable, "an empty page"))
+		return
+	}
+	ln.loads = 0
+	ln.pageEnd(tail, res.AsOf, whole && !res.More)
+	c.pump(ln)
+}
+
+// loadFailed repeats the load after a back-off for as long as the product is
+// bound, unless the refusal is final: then the product is taken off.
+func (c *conn) loadFailed(ln *lane, err *code.Error) {
+	ln.loading = false
+	if err.Code.Action() == code.Never && !ln.loaded {
+		product := ln.product
+		c.removeLane(ln)
+		c.bound(product, err)
+		return
+	}
+	ln.loadAt = c.loop.now + c.loop.room.backoff(ln.loads, err.Retry)
+	ln.loads = min(ln.loads+1, 16)
+	c.armAt(ln.loadAt)
+}

@@ -1,0 +1,197 @@
+package room
+
+import (
+	"context"
+	"time"
+
+	"longlink/pkg/api"
+	"longlink/pkg/cluster"
+	"longlink/pkg/code"
+	"longlink/pkg/lifecycle"
+	"longlink/pkg/rpc"
+	"longlink/pkg/slot"
+)
+
+// refillChunk is how many sessions are on their way to a register at once.
+const refillChunk = 512
+
+// owner is one life of a register instance.
+type owner struct {
+	id    string
+	epoch uint64
+}
+
+// refillLoop keeps the registers complete. A login enters the device table
+// before it asks the view who owns its slot; a refill sees the new view before
+// it takes its snapshot of the table. So a session that was sent to the old
+// owner is in the snapshot, and one that is not in it goes to the new owner.
+func (r *Room) refillLoop(ctx context.Context) error {
+	views := r.deps.Peers.Views()
+	var told [slot.Count]owner // who was told everything about a slot
+	for {
+		v := views.View()
+		need := map[owner][]uint16{}
+		for s := range uint16(slot.Count) {
+			i, ok := v.Owner(cluster.Register, s)
+			o := owner{i.ID, i.Epoch}
+			if told[s] == o {
+				continue
+			}
+			told[s] = owner{} // also when it comes back later: it missed something
+			if ok {
+				need[o] = append(need[o], s)
+			}
+		}
+		done := r.refillRound(ctx, v, need)
+		for o, slots := range done {
+			for _, s := range slots {
+				told[s] = o
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-views.Changed(v):
+		}
+	}
+}
+
+// refillRound fills all registers side by side and returns those that took
+// everything; it ends early when a newer view is there.
+func (r *Room) refillRound(ctx context.Context, v *cluster.View, need map[owner][]uint16) map[owner][]uint16 {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g := lifecycle.NewGroup(ctx, r.log, r.deps.Life)
+	type outcome struct {
+		o  owner
+		ok bool
+	}
+	outcomes := make(chan outcome, len(need))
+	for o, slots := range need {
+		g.Task("room refill", func(ctx context.Context) error {
+			i, _ := v.Get(cluster.Register, o.id)
+			outcomes <- outcome{o, r.refill(ctx, v, i, slots)}
+			return nil
+		})
+	}
+	done := map[owner][]uint16{}
+	changed := r.deps.Peers.Views().Changed(v)
+	for range need {
+		select {
+		case out := <-outcomes:
+			if out.ok {
+				done[out.o] = need[out.o]
+			}
+			continue
+		case <-changed:
+		case <-ctx.Done():
+		}
+		break
+	}
+	g.Cancel()
+	_ = g.Wait() // its tasks return no error
+	return done
+}
+
+// refill sends the sessions of the slots to their new owner and then tells it
+// that this was all. False when ctx ended first.
+func (r *Room) refill(ctx context.Context, v *cluster.View, to cluster.Instance, slots []uint16) bool {
+	began := time.Now()
+	var mine [slot.Count]bool
+	req := &api.RefilledRequest{Room: r.self.ID, RoomEpoch: r.self.Epoch, ViewRevision: v.Revision,
+		Register: to.ID, RegisterEpoch: to.Epoch}
+	for _, s := range slots {
+		mine[s] = true
+		req.Slots = append(req.Slots, uint32(s))
+	}
+	all := r.devices.snapshot(func(c *conn) bool { return mine[slot.Of(c.device)] })
+	for at := 0; at < len(all); at += refillChunk {
+		if !r.repeat(ctx, func(ctx context.Context) *code.Error { return r.refillSome(ctx, all[at:min(at+refillChunk, len(all))]) }) {
+			return false
+		}
+	}
+	ok := r.repeat(ctx, func(ctx context.Context) *code.Error {
+		cc, err := r.deps.Peers.Conn(to.RPC)
+		if err == nil {
+			_, err = api.NewRegisterClient(cc).Refilled(ctx, req)
+		}
+		return rpc.FromStatus(err)
+	})
+	if ok {
+		r.log.Info("register refilled", "register", to.ID, "slots", len(slots), "sessions", len(all), "took", time.Since(began))
+	}
+	return ok
+}
+
+// repeat calls fn, with call_timeout, until it succeeds; false when ctx ends.
+func (r *Room) repeat(ctx context.Context, fn func(context.Context) *code.Error) bool {
+	for n := uint8(0); ctx.Err() == nil; n = min(n+1, 16) {
+		cctx, cancel := context.WithTimeout(ctx, 2*time.Duration(r.cfg.CallTimeout))
+		err := fn(cctx)
+		cancel()
+		if err == nil {
+			return true
+		}
+		if n == 3 {
+			r.log.Warn("refilling a register does not get on", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(r.backoff(n, err.Retry)) * time.Millisecond):
+		}
+	}
+	return false
+}
+
+// refillSome sends these sessions once; the first failure is returned when all
+// are answered. Sending one twice does no harm.
+func (r *Room) refillSome(ctx context.Context, conns []*conn) *code.Error {
+	answers := make(chan *code.Error, len(conns))
+	for l, list := range byLoop(conns) {
+		if !l.post(refillTask{list, answers}) {
+			for range list {
+				answers <- nil // the loop has ended, and its sessions
+			}
+		}
+	}
+	var first *code.Error
+	for range conns {
+		select {
+		case err := <-answers:
+			if first == nil {
+				first = err
+			}
+		case <-ctx.Done():
+			return code.Errorf(code.Deadline, "not every session was taken in time")
+		}
+	}
+	return first
+}
+
+func byLoop(conns []*conn) map[*loop][]*conn {
+	m := map[*loop][]*conn{}
+	for _, c := range conns {
+		m[c.loop] = append(m[c.loop], c)
+	}
+	return m
+}
+
+type refillTask struct {
+	conns   []*conn
+	answers chan *code.Error // has a place for each
+}
+
+func (t refillTask) run(l *loop) {
+	for _, c := range t.conns {
+		t.one(l, c)
+	}
+}
+
+func (t refillTask) one(l *loop, c *conn) {
+	defer l.guard(c)
+	if c.state != stateLive {
+		t.answers <- nil
+		return
+	}
+	c.put(true, &registered{c: c, change: c.reg.wanted, refill: func(err *code.Error) { t.answers <- err }})
+}

@@ -1,0 +1,77 @@
+package saver
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"longlink/pkg/batch"
+	"longlink/saver/ledger"
+)
+
+// commits is the group commit: what several workers bring while one commit runs
+// goes into the next one together.
+type commits struct {
+	queue *batch.Queue[*commit]
+}
+
+type commit struct {
+	batch ledger.Batch
+	done  chan error // capacity 1
+}
+
+var errStopping = errors.New("the ledger is closing")
+
+// commitGroup bounds what one transaction takes, in script calls.
+const commitGroup = 32
+
+func newCommits(s *Saver) *commits {
+	workers := s.cfg.Ledger.Workers
+	if s.cfg.Ledger.Driver == "embedded" {
+		workers = 1
+	}
+	return &commits{batch.New(batch.Config{Target: "ledger.commit", Workers: workers, Limit: 1024 * workers, Max: commitGroup}, s.deps.Batches,
+		func(ctx context.Context, _ int, group []*commit) {
+			err := errors.New("the commit ended without a result")
+			defer func() { // also when it panics
+				for _, c := range group {
+					c.done <- err
+				}
+			}()
+			err = s.commitGroup(context.WithoutCancel(ctx), group)
+		},
+		func(group []*commit) {
+			for _, c := range group {
+				c.done <- errStopping
+			}
+		})}
+}
+
+func (s *Saver) commitGroup(ctx context.Context, group []*commit) error {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Ledger.Timeout.Std())
+	defer cancel()
+	batches, rows := make([]ledger.Batch, len(group)), 0
+	for i, c := range group {
+		batches[i] = c.batch
+		rows += len(c.batch.Fresh) + len(c.batch.Again)
+	}
+	start := time.Now()
+	err := s.ledger.Commit(ctx, batches)
+	s.metrics.commits.Observe(time.Since(start).Seconds())
+	s.metrics.commitRows.Observe(float64(rows))
+	return err
+}
+
+// do waits for the commit that takes the batch. The queue's workers end each
+// commit within the ledger's timeout.
+func (c *commits) do(_ context.Context, b ledger.Batch) error {
+	cm := &commit{b, make(chan error, 1)}
+	var key uint64
+	if len(b.Fresh) > 0 {
+		key = b.Fresh[0].Seq
+	}
+	if !c.queue.Put(key, cm) {
+		return errors.New("the queue to the ledger is full or closed")
+	}
+	return <-cm.done
+}

@@ -1,0 +1,30 @@
+package ledger
+
+import "github.com/pressly/goose/v3"
+
+// dialect is where the two databases differ. Everything else is plain SQL with
+// `?` that both understand.
+type dialect struct {
+	partitioned bool // by expiry day, dropped whole; else rows are deleted
+	goose       goose.Dialect
+	migrations  string // directory
+
+	// Behind INSERT INTO messages: a row that is there stays, a void one lives
+	// again. The assignments run from left to right.
+	keepOrRevive string
+	// Behind INSERT INTO cursors: a cursor only grows.
+	raiseCursor string
+}
+
+var (
+	mysqlDialect = dialect{
+		partitioned: true, goose: goose.DialectMySQL, migrations: "migrations/mysql",
+		keepOrRevive: " ON DUPLICATE KEY UPDATE state_ms = IF(state = 2, 0, state_ms), state = IF(state = 2, 0, state)",
+		raiseCursor:  " ON DUPLICATE KEY UPDATE day = VALUES(day), acked = GREATEST(acked, VALUES(acked))",
+	}
+	sqlite = dialect{
+		goose: goose.DialectSQLite3, migrations: "migrations/sqlite",
+		keepOrRevive: " ON CONFLICT (slot, seq, expiry_day) DO UPDATE SET state = 0, state_ms = 0 WHERE state = 2",
+		raiseCursor:  " ON CONFLICT (slot, product, device) DO UPDATE SET day = excluded.day, acked = MAX(acked, excluded.acked)",
+	}
+)

@@ -1,0 +1,84 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Migrate brings the schema forward, one process at a time. A schema newer than
+// this program is refused with a *SchemaError; nothing ever goes back.
+func (l *Ledger) Migrate(ctx context.Context) error {
+	unlock, err := l.lock(ctx, "longlink_migrate", time.Minute)
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.migrate(ctx), unlock())
+}
+
+func (l *Ledger) migrate(ctx context.Context) error {
+	dir, err := fs.Sub(migrations, l.migrations)
+	if err != nil {
+		return err
+	}
+	p, err := goose.NewProvider(l.goose, l.write, dir)
+	if err != nil {
+		return err
+	}
+	have, known, err := p.GetVersions(ctx)
+	if err != nil {
+		return err
+	}
+	if have > known {
+		return &SchemaError{have, known}
+	}
+	_, err = p.Up(ctx)
+	return err
+}
+
+// lock holds a name against other processes on the same ledger: GET_LOCK on a
+// connection of its own, or a lock file beside the SQLite file.
+func (l *Ledger) lock(ctx context.Context, name string, wait time.Duration) (unlock func() error, err error) {
+	if !l.partitioned {
+		return lockFile(l.opt.Path + "." + name)
+	}
+	conn, err := l.write.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// The name is per server, the ledger a database: the lock carries both.
+	var got sql.NullInt64
+	err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT(?, '.', DATABASE()), ?)", name, int(wait.Seconds())).Scan(&got)
+	if err == nil && got.Int64 != 1 {
+		err = fmt.Errorf("another process has held the lock %s for %s", name, wait)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return func() error {
+		_, err := conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(CONCAT(?, '.', DATABASE()))", name)
+		return errors.Join(err, conn.Close())
+	}, nil
+}
+
+func lockFile(path string) (func() error, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f.Close, nil // closing releases
+}

@@ -1,0 +1,50 @@
+package saver
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	appends      *prometheus.CounterVec   // result: OK, DUPLICATE, or the code
+	drops        *prometheus.CounterVec   // reason
+	rebuildSlots *prometheus.GaugeVec     // state
+	rebuilds     *prometheus.CounterVec   // result
+	rebuiltRows  prometheus.Counter       //
+	scripts      *prometheus.HistogramVec // script
+	commits      prometheus.Histogram
+	commitRows   prometheus.Histogram
+	cursors      prometheus.Gauge
+	waiters      prometheus.Gauge
+}
+
+func newMetrics(reg prometheus.Registerer) *metrics {
+	seconds := prometheus.ExponentialBuckets(0.0001, 2.5, 12) // 0.1 ms to 2.4 s
+	m := &metrics{
+		appends:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "longlink_saver_appends_total", Help: "Appends by result."}, []string{"result"}),
+		drops:        prometheus.NewCounterVec(prometheus.CounterOpts{Name: "longlink_saver_drops_total", Help: "Messages that left their lane unacknowledged."}, []string{"reason"}),
+		rebuildSlots: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "longlink_saver_rebuild_slots", Help: "Slots by state: ready, waiting for a rebuild, rebuilding, or not looked at since Redis changed."}, []string{"state"}),
+		rebuilds:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "longlink_saver_rebuilds_total", Help: "Slots rebuilt from the ledger, by result."}, []string{"result"}),
+		rebuiltRows:  prometheus.NewCounter(prometheus.CounterOpts{Name: "longlink_saver_rebuilt_messages_total", Help: "Messages brought back from the ledger."}),
+		scripts:      prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "longlink_saver_script_seconds", Help: "Time of one script call.", Buckets: seconds}, []string{"script"}),
+		commits:      prometheus.NewHistogram(prometheus.HistogramOpts{Name: "longlink_saver_commit_seconds", Help: "Time of one group commit.", Buckets: seconds}),
+		commitRows:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "longlink_saver_commit_rows", Help: "Rows in one group commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 11)}),
+		cursors:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "longlink_saver_cursors_pending", Help: "Lanes whose cursor has not reached the ledger."}),
+		waiters:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "longlink_saver_waiters", Help: "Calls that wait for an ack."}),
+	}
+	reg.MustRegister(m.appends, m.drops, m.rebuildSlots, m.rebuilds, m.rebuiltRows, m.scripts, m.commits, m.commitRows, m.cursors, m.waiters)
+	return m
+}
+
+// script times one script call.
+func (m *metrics) script(name string, start time.Time) {
+	m.scripts.WithLabelValues(name).Observe(time.Since(start).Seconds())
+}
+
+// expired counts messages whose time was over before they were acknowledged.
+func (m *metrics) expired(n int) {
+	if n > 0 {
+		m.drops.WithLabelValues("EXPIRED").Add(float64(n))
+	}
+}
