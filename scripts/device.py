@@ -225,7 +225,9 @@ class Device:
         except ValueError:
             what = None  # the backend's fault, not the room's
         what = what or {"payload": base64.b64encode(payload).decode()}
-        self.say("message", product=product, id=ident.decode(), seq=seq, broadcast=False, **what, data={p[1].decode(): p.get(2, b"").decode() for p in pairs})
+        if pairs:
+            what["data"] = {p[1].decode(): p.get(2, b"").decode() for p in pairs}
+        self.say("message", product=product, id=ident.decode(), seq=seq, broadcast=False, **what)
         if seq:
             self.cursors[product] = acks[product] = seq
         self.left = self.left and self.left - 1

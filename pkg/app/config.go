@@ -54,7 +54,7 @@ type RPCConfig struct {
 // 7000 on 127.0.0.1.
 func DefaultConfig(p Ports) Config {
 	c := Config{
-		Cluster:     ClusterConfig{Ops: p.At(900)},
+		Cluster:     ClusterConfig{Ops: p.Ops(nil)},
 		Log:         LogConfig{Level: "info", Format: "text"},
 		RPC:         RPCConfig{Host: p.Host, Drain: 0, Reports: config.Duration(2 * time.Second)},
 		Keeper:      keeper.DefaultConfig(),

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -37,7 +38,8 @@ func (i *instance) id() string {
 	if port == "0" {
 		port = "p" + strconv.Itoa(os.Getpid())
 	}
-	return string(i.kind) + "-" + host + "-" + port
+	// Ids are of the alphabet of all names, which has no colon.
+	return string(i.kind) + "-" + strings.ReplaceAll(host, ":", ".") + "-" + port
 }
 
 func (i *instance) rpcAddr() string {

@@ -15,18 +15,24 @@ var portDigit = map[cluster.Kind]int{
 }
 
 // Ports are the addresses that a port base N stands for; base 0 means free
-// ports everywhere.
+// ports everywhere. Host is where outsiders come in; what has no authentication
+// of its own (etcd, operations) stays on loopback unless the config says
+// otherwise.
 type Ports struct {
 	Host string
 	Base int
 }
 
+const loopback = "127.0.0.1"
+
 // At is host:N+offset.
-func (p Ports) At(offset int) string {
+func (p Ports) At(offset int) string { return p.on(p.Host, offset) }
+
+func (p Ports) on(host string, offset int) string {
 	if p.Base == 0 {
-		return net.JoinHostPort(p.Host, "0")
+		return net.JoinHostPort(host, "0")
 	}
-	return net.JoinHostPort(p.Host, strconv.Itoa(p.Base+offset))
+	return net.JoinHostPort(host, strconv.Itoa(p.Base+offset))
 }
 
 // Room lists a room's TCP addresses.
@@ -39,10 +45,10 @@ func (p Ports) Dispatcher() string { return p.At(100) }
 func (p Ports) Center() string { return p.At(200) }
 
 // EtcdClient and EtcdPeer belong to the embedded member.
-func (p Ports) EtcdClient() string { return p.At(790) }
+func (p Ports) EtcdClient() string { return p.on(loopback, 790) }
 
 // EtcdPeer is the member's address for other members.
-func (p Ports) EtcdPeer() string { return p.At(791) }
+func (p Ports) EtcdPeer() string { return p.on(loopback, 791) }
 
 // RPC is the internal address of a service.
 func (p Ports) RPC(k cluster.Kind) string { return p.At(800 + portDigit[k]) }
@@ -51,9 +57,9 @@ func (p Ports) RPC(k cluster.Kind) string { return p.At(800 + portDigit[k]) }
 // N+900+digit of a service's own process.
 func (p Ports) Ops(kinds []cluster.Kind) string {
 	if len(kinds) == 1 {
-		return p.At(900 + portDigit[kinds[0]])
+		return p.on(loopback, 900+portDigit[kinds[0]])
 	}
-	return p.At(900)
+	return p.on(loopback, 900)
 }
 
 // Validate checks that every derived port exists.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 )
@@ -39,6 +40,9 @@ type root struct {
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
+// sameSignal is how long after the first signal others count as the same.
+const sameSignal = 200 * time.Millisecond
+
 // streams are where a command reads and writes.
 type streams struct {
 	out, err io.Writer
@@ -55,9 +59,19 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	go func() {
 		<-sig
 		cancel()
-		if _, again := <-sig; again {
-			os.Exit(exitFailed)
+		// The same request may come twice at once: a terminal or timeout(1)
+		// signals the process and its group.
+		once := time.NewTimer(sameSignal)
+		defer once.Stop()
+		for waiting := true; waiting; {
+			select {
+			case <-sig:
+			case <-once.C:
+				waiting = false
+			}
 		}
+		<-sig
+		os.Exit(exitFailed)
 	}()
 	return run(ctx, args, streams{stdout, stderr})
 }

@@ -86,8 +86,15 @@ func (c *Client) Run(ctx context.Context) error {
 	c.group = lifecycle.NewGroup(ctx, c.cfg.Logger, nil)
 	c.mu.Unlock()
 	c.group.Go("store", c.storeLoop)
-	c.group.Go("connect", c.connectLoop)
+	var refused error
+	c.group.Go("connect", func(ctx context.Context) error {
+		refused = c.connectLoop(ctx)
+		return refused
+	})
 	err := c.group.Wait()
+	if err != nil && refused != nil && errors.Is(err, refused) {
+		err = refused // without the group's words before it
+	}
 	c.mu.Lock()
 	unsaved := c.version != c.savedVersion
 	c.mu.Unlock()
