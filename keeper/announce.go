@@ -176,6 +176,7 @@ func (a *Announcement) hold(ctx context.Context, held func()) error {
 		return err
 	}
 	a.c.metrics.registrations.Inc()
+	a.awaitShown(ctx)
 	held()
 	return a.keep(ctx, grant.ID, alive)
 }
@@ -217,6 +218,24 @@ func (a *Announcement) keep(ctx context.Context, id clientv3.LeaseID, alive <-ch
 			return err
 		default:
 			retry.Reset(pause.NextBackOff())
+		}
+	}
+}
+
+// awaitShown waits until this process's own view has the instance, so that who
+// is told "ready" finds it; at most as long as one request may take.
+func (a *Announcement) awaitShown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, a.c.cfg.RequestTimeout.Std())
+	defer cancel()
+	for {
+		view := a.c.views.View()
+		if a.shown(view) {
+			return
+		}
+		select {
+		case <-a.c.Views().Changed(view):
+		case <-ctx.Done():
+			return
 		}
 	}
 }

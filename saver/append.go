@@ -72,6 +72,11 @@ func (s *Saver) append(ctx context.Context, c *lane.Conn, jobs []*appendJob) (un
 		}
 	}()
 
+	if s.commits.isAway() {
+		begun = nil
+		failAll(jobs, code.Errorf(code.Unavailable, "the ledger cannot be reached"))
+		return nil, nil
+	}
 	items := make([]lane.AppendItem, len(jobs))
 	for i, j := range jobs {
 		items[i] = lane.AppendItem{Ref: j.ref, ID: j.message.Id, ExpiresMS: j.message.ExpiresMs,

@@ -3,6 +3,7 @@ package saver
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"longlink/pkg/batch"
@@ -13,6 +14,10 @@ import (
 // goes into the next one together.
 type commits struct {
 	queue *batch.Queue[*commit]
+	// away is until when (Unix nanoseconds) the ledger is taken to be away:
+	// meanwhile appends are refused before the script, which is better than
+	// UNKNOWN for everybody.
+	away atomic.Int64
 }
 
 type commit struct {
@@ -22,6 +27,10 @@ type commit struct {
 
 var errStopping = errors.New("the ledger is closing")
 
+// awayFor is how long appends are refused after the ledger did not answer; then
+// the next one tries.
+const awayFor = 200 * time.Millisecond
+
 // commitGroup bounds what one transaction takes, in script calls.
 const commitGroup = 32
 
@@ -30,7 +39,8 @@ func newCommits(s *Saver) *commits {
 	if s.cfg.Ledger.Driver == "embedded" {
 		workers = 1
 	}
-	return &commits{batch.New(batch.Config{Target: "ledger.commit", Workers: workers, Limit: 1024 * workers, Max: commitGroup}, s.deps.Batches,
+	c := &commits{}
+	c.queue = batch.New(batch.Config{Target: "ledger.commit", Workers: workers, Limit: 1024 * workers, Max: commitGroup}, s.deps.Batches,
 		func(ctx context.Context, _ int, group []*commit) {
 			err := errors.New("the commit ended without a result")
 			defer func() { // also when it panics
@@ -44,7 +54,8 @@ func newCommits(s *Saver) *commits {
 			for _, c := range group {
 				c.done <- errStopping
 			}
-		})}
+		})
+	return c
 }
 
 func (s *Saver) commitGroup(ctx context.Context, group []*commit) error {
@@ -59,8 +70,18 @@ func (s *Saver) commitGroup(ctx context.Context, group []*commit) error {
 	err := s.ledger.Commit(ctx, batches)
 	s.metrics.commits.Observe(time.Since(start).Seconds())
 	s.metrics.commitRows.Observe(float64(rows))
+	if err != nil { // of these rows, or is nobody there?
+		pctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		if s.ledger.Ping(pctx) != nil {
+			s.commits.away.Store(time.Now().Add(awayFor).UnixNano())
+		}
+	}
 	return err
 }
+
+// isAway is true while the ledger is taken to be away.
+func (c *commits) isAway() bool { return time.Now().UnixNano() < c.away.Load() }
 
 // do waits for the commit that takes the batch. The queue's workers end each
 // commit within the ledger's timeout.

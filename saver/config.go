@@ -1,8 +1,6 @@
 package saver
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -88,24 +86,25 @@ func DefaultConfig() Config {
 }
 
 // Validate checks what the tags cannot say.
-func (c *Config) Validate() error {
-	var errs []error
+func (c *Config) Validate() (bad []config.FieldError) {
+	complain := func(key, message string) { bad = append(bad, config.FieldError{Key: key, Message: message}) }
 	switch c.Redis.Mode {
 	case "single":
 		if c.Redis.Addr == "" {
-			errs = append(errs, errors.New("redis.addr is empty; give host:port of the Redis server"))
+			complain("redis.addr", "is empty; give host:port of the Redis server")
 		}
 	case "sentinel":
-		if len(c.Redis.Sentinels) == 0 || c.Redis.Master == "" {
-			errs = append(errs, errors.New("redis.mode sentinel needs redis.sentinels and redis.master"))
+		if len(c.Redis.Sentinels) == 0 {
+			complain("redis.sentinels", "is empty; give host:port of the sentinels, or another redis.mode")
+		}
+		if c.Redis.Master == "" {
+			complain("redis.master", "is empty; give the name that the sentinels know the master by")
 		}
 	}
 	if c.Ledger.Driver == "mysql" {
-		if c.Ledger.DSN == "" {
-			errs = append(errs, errors.New("ledger.dsn is empty; give user:password@tcp(host:3306)/longlink"))
-		} else if _, err := mysql.ParseDSN(c.Ledger.DSN); err != nil {
-			errs = append(errs, fmt.Errorf("ledger.dsn cannot be read: %w", err))
+		if dsn, err := mysql.ParseDSN(c.Ledger.DSN); c.Ledger.DSN == "" || err != nil || dsn.DBName == "" {
+			complain("ledger.dsn", "wants user:password@tcp(host:3306)/longlink") // never printed: it holds the password
 		}
 	}
-	return errors.Join(errs...)
+	return bad
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"longlink/pkg/batch"
+	"longlink/pkg/code"
 	"longlink/pkg/config"
 	"longlink/pkg/service"
 	"longlink/pkg/testenv"
@@ -98,13 +99,64 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
+// The ledger is killed under traffic: nothing answered yes is missing, what
+// cannot be stored is refused, and loads go on.
+func TestLedgerAway(t *testing.T) {
+	w := realWorld(t)
+	db := testenv.MariaDB(t)
+	w.cfg.Ledger.DSN = db.NewDatabase(t)
+	s := w.start()
+	a := s.mustPush(push{device: "d", text: "a"})
+	s.mustPush(push{device: "other", text: "a"}) // its slot serves
+	if err := db.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	var refused int
+	for range 50 {
+		switch _, c := s.push(push{device: "other", text: "b"}); c {
+		case code.Unavailable:
+			refused++
+		case code.Unknown:
+		default:
+			t.Fatalf("push without a ledger: %v", c)
+		}
+	}
+	if refused < 40 {
+		t.Errorf("only %d of 50 were refused before they were stored in Redis", refused)
+	}
+	s.holds("d", "a")
+	s.ack("d", a.Seq)
+	s.holds("d", "")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.Check(ctx); err == nil || !strings.Contains(err.Error(), "saver.ledger.dsn") {
+		t.Errorf("Check = %v", err)
+	}
+	if err := db.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.mustPush(push{device: "d", text: "c", dedup: "c"})
+	eventually(t, "the ack reaches the ledger", func() bool { return s.cursors.get(laneOf("d")) == 0 })
+	w.redis.restart(false)
+	s.holds("d", "c")
+}
+
 func TestConfigValidate(t *testing.T) {
 	c := DefaultConfig()
-	if err := c.Validate(); err != nil {
-		t.Error(err)
+	if bad := c.Validate(); len(bad) > 0 {
+		t.Error(bad)
 	}
 	c.Redis.Mode, c.Ledger.Driver, c.Ledger.DSN = "sentinel", "mysql", "not a dsn"
-	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "redis.sentinels") || !strings.Contains(err.Error(), "ledger.dsn") {
-		t.Error(err)
+	if bad := c.Validate(); len(bad) != 2 || bad[0].Key != "redis.sentinels" || bad[1].Key != "ledger.dsn" {
+		t.Error(bad)
+	}
+	type file struct {
+		Saver Config `yaml:"saver" doc:"Saver."`
+	}
+	text := config.Annotated(file{DefaultConfig()})
+	for _, key := range []string{"max_messages: 1000", "max_bytes: 1MiB", "cursor_flush: 200ms", "mode: embedded"} {
+		if !strings.Contains(string(text), key) {
+			t.Errorf("the annotated default lacks %q", key)
+		}
 	}
 }

@@ -192,7 +192,7 @@ func (r *running) mustPush(p push) *api.AppendResult {
 	r.t.Helper()
 	out, c := r.push(p)
 	for try := 0; p.dedup != "" && try < 200 && retryable(c); try++ {
-		time.Sleep(5 * time.Millisecond)
+		<-time.After(5 * time.Millisecond)
 		out, c = r.push(p)
 	}
 	if c != code.OK {
@@ -238,12 +238,16 @@ func (r *running) ack(device string, seq uint64) {
 // eventually polls until ok, for at most ten seconds.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	end := time.Now().Add(10 * time.Second)
+	end := time.NewTimer(10 * time.Second)
+	defer end.Stop()
+	poll := time.NewTicker(5 * time.Millisecond)
+	defer poll.Stop()
 	for !ok() {
-		if time.Now().After(end) {
+		select {
+		case <-end.C:
 			t.Fatalf("not in time: %s", what)
+		case <-poll.C:
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }
 

@@ -88,13 +88,24 @@ func init() { redis.SetLogger(noLog{}) }
 // Close ends the store after its connections were closed.
 func (s *Store) Close() error { return s.client.Close() }
 
-// Ping is nil when Redis answers.
-func (s *Store) Ping(ctx context.Context) error { return s.client.Ping(ctx).Err() }
+// Ping is nil when Redis answers a new connection.
+func (s *Store) Ping(ctx context.Context) error {
+	c, err := s.Dial(ctx)
+	if err != nil {
+		return err
+	}
+	return c.Close()
+}
 
 // Setting reads the server's configuration, "" where the server does not say
 // (the in-process one, or CONFIG is forbidden).
 func (s *Store) Setting(ctx context.Context, name string) string {
-	m, err := s.client.ConfigGet(ctx, name).Result()
+	c, err := s.Dial(ctx)
+	if err != nil {
+		return ""
+	}
+	defer c.Close()
+	m, err := c.c.ConfigGet(ctx, name).Result()
 	if err != nil {
 		return ""
 	}
