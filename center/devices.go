@@ -66,7 +66,7 @@ func (s *server) describe(ctx context.Context, field string, devices []string) (
 	})
 	for _, err := range failed {
 		if err != nil {
-			return nil, rpc.FromStatus(err)
+			return nil, err
 		}
 	}
 	return out, nil
@@ -151,7 +151,7 @@ func (s *server) countPending(ctx context.Context, who principal, d *api.Device)
 		}
 	} else if all := s.deps.Directory.Products(); len(all) <= maxAsked {
 		for _, p := range all {
-			if !bound[p.Name] {
+			if !bound[p.Name] && len(req.Products) < maxAsked {
 				req.Products = append(req.Products, p.Name)
 			}
 		}

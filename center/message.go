@@ -29,7 +29,7 @@ func encode(r *api.PushRequest, now time.Time) (*api.Message, *code.Error) {
 	if r.TtlMs == 0 {
 		ttl = defaultTTL
 	}
-	if ttl < minTTL || r.TtlMs > maxTTL.Milliseconds() {
+	if r.TtlMs < 0 || ttl < minTTL || r.TtlMs > maxTTL.Milliseconds() {
 		return nil, code.Invalid("ttl", "must be between 1s and 720h")
 	}
 	m.ExpiresMs = now.Add(ttl).UnixMilli()

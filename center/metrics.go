@@ -19,7 +19,7 @@ func newMetrics(reg prometheus.Registerer, b *budget) *metrics {
 		push: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "longlink_center_push_seconds",
 			Help:    "From the call: until every message of a push was stored or refused (stored), until every one of them was taken by a room or given up on (settled), until the acks that were waited for (acked).",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 60}}, []string{"stage"}),
-		targets: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "longlink_center_push_messages_total", Help: "Device messages by what became of them: sent, stored, or an error's code."}, []string{"result"}),
+		targets: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "longlink_center_push_messages_total", Help: "Device messages by what became of them: sent, stored, acked before the delivery was settled, or an error's code."}, []string{"result"}),
 		retries: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "longlink_center_push_retries_total", Help: "Steps of a push that were repeated."}, []string{"step"}),
 	}
 	reg.MustRegister(m.requests, m.push, m.targets, m.retries,

@@ -152,7 +152,7 @@ func (s *server) CreateToken(ctx context.Context, r *api.CreateTokenRequest) (*a
 	if r.TtlMs == 0 {
 		ttl = defaultToken
 	}
-	if ttl < minTTL || r.TtlMs > s.cfg.MaxTokenTTL.Std().Milliseconds() {
+	if r.TtlMs < 0 || ttl < minTTL || r.TtlMs > s.cfg.MaxTokenTTL.Std().Milliseconds() {
 		return nil, code.Invalid("ttl", "must be between 1s and %s", s.cfg.MaxTokenTTL)
 	}
 	secrets := s.deps.Directory.Secrets()

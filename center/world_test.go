@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ type world struct {
 	op     string            // the operator's key
 	keys   map[string]string // product to key
 	proms  *prometheus.Registry
+	stop   func() // ends the center; more than once is fine
 }
 
 func newWorld(t *testing.T, change func(*Config)) *world {
@@ -100,12 +102,15 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	case err := <-done:
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	w.stop = sync.OnceFunc(func() {
 		end()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+	})
+	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
+		w.stop()
 	})
 	return w
 }
@@ -180,4 +185,43 @@ func (w *world) push(body string) pushAnswer {
 	var out pushAnswer
 	w.call(w.op, "POST", "/v1/push", body).into(w.t, &out)
 	return out
+}
+
+func (w *world) await(what string, ok func() bool) {
+	w.t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(10 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			w.t.Fatalf("waited 10 s for %s", what)
+		}
+	}
+}
+
+// metric is the value of one metric with these label values, 0 when it has not
+// been counted.
+func metric(t *testing.T, reg *prometheus.Registry, name string, labels ...string) (v float64) {
+	t.Helper()
+	families, err := reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			var has []string
+			for _, l := range m.GetLabel() {
+				has = append(has, l.GetValue())
+			}
+			if slices.Equal(has, labels) {
+				v += m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return v
 }

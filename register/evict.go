@@ -16,8 +16,10 @@ type eviction struct {
 
 // displaced has the loser's room told, in the background.
 func (r *Register) displaced(device string, loser, winner *session) {
-	r.evicts.Put(slot.Key(device), eviction{loser.room.Value(),
-		&api.EvictItem{Device: device, Epoch: loser.epoch, WinnerRoom: winner.room.Value().id}})
+	e := eviction{loser.room.Value(), &api.EvictItem{Device: device, Epoch: loser.epoch, WinnerRoom: winner.room.Value().id}}
+	if !r.evicts.Put(slot.Key(device), e) {
+		r.dropEvictions([]eviction{e})
+	}
 }
 
 // evict tells each room of a batch once, under its own deadline. A room that

@@ -7,6 +7,8 @@ import (
 	"net/url"
 
 	"github.com/oklog/ulid/v2"
+
+	"longlink/pkg/code"
 )
 
 // PushRequest is the body of POST /v1/push. Exactly one of Device, Devices and
@@ -50,6 +52,11 @@ type ResultError struct {
 	RetryAfterMS int64  `json:"retry_after_ms,omitempty"`
 }
 
+// Err is the error object as the code table knows it.
+func (e *ResultError) Err() *code.Error {
+	return (&errorBody{Error: *e}).asError()
+}
+
 // Push sends one message to one or several devices. Without DedupID (and with
 // qos 1) it makes one, so that it may be repeated safely.
 func (c *Client) Push(ctx context.Context, r PushRequest) (out PushReply, err error) {
@@ -68,6 +75,7 @@ type Device struct {
 	Since    string    `json:"since,omitempty"`
 	Network  string    `json:"network,omitempty"`
 	Client   string    `json:"client,omitempty"`
+	Session  uint64    `json:"session,omitempty"` // epoch
 	Bindings []Binding `json:"bindings"`
 }
 
@@ -76,6 +84,11 @@ type Binding struct {
 	Product string   `json:"product"`
 	Tags    []string `json:"tags,omitempty"`
 	Pending uint64   `json:"pending"`
+}
+
+// Device asks for one device.
+func (c *Client) Device(ctx context.Context, id string) (out Device, err error) {
+	return out, c.call(ctx, http.MethodGet, "/v1/devices/"+url.PathEscape(id), nil, &out, true)
 }
 
 // Devices asks for several devices, in the order given.
@@ -154,6 +167,11 @@ func (c *Client) Products(ctx context.Context) ([]Product, error) {
 			return all, nil
 		}
 	}
+}
+
+// Product asks for one product.
+func (c *Client) Product(ctx context.Context, name string) (out Product, err error) {
+	return out, c.call(ctx, http.MethodGet, "/v1/products/"+url.PathEscape(name), nil, &out, true)
 }
 
 // CreateProduct makes a product; ALREADY_EXISTS when there is one.

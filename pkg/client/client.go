@@ -2,8 +2,13 @@
 // programs, and what the command line uses.
 //
 // Calls are repeated by the code of the error (pkg/code): "retry now" and
-// "retry after" are tried again while the context lasts and tries remain. A
-// push without a dedup_id gets one, so that a repetition never delivers twice.
+// "retry after" are tried again while the context lasts and tries remain, not
+// before the hint; a hint longer than MaxWait is left to the caller. A push
+// without a dedup_id gets one, so that a repetition never delivers twice. Calls
+// that must not happen twice, such as the creation of a product, are repeated
+// only after answers that say that nothing was done.
+//
+// Errors of the API are *Error, which unwraps to *code.Error.
 package client
 
 import (
@@ -30,6 +35,9 @@ type Config struct {
 	APIKey string
 	// Tries is how often a call is made at most; 0: 4, 1: never repeated.
 	Tries int
+	// MaxWait is the longest hint that is waited for; 0: 2 s. A full lane asks
+	// for half a minute, which is for the caller to decide.
+	MaxWait time.Duration
 	// HTTP is used for the calls; nil: a client with a 70 s timeout, more than
 	// the longest wait.
 	HTTP *http.Client
@@ -49,6 +57,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	if cfg.Tries <= 0 {
 		cfg.Tries = 4
+	}
+	if cfg.MaxWait <= 0 {
+		cfg.MaxWait = 2 * time.Second
 	}
 	if cfg.HTTP == nil {
 		cfg.HTTP = &http.Client{Timeout: 70 * time.Second}
@@ -85,16 +96,11 @@ func CodeOf(err error) code.Code {
 }
 
 type errorBody struct {
-	Error struct {
-		Code         string `json:"code"`
-		Message      string `json:"message"`
-		Field        string `json:"field"`
-		RetryAfterMS int64  `json:"retry_after_ms"`
-	} `json:"error"`
+	Error ResultError `json:"error"`
 }
 
 // call makes one API call with repetition; out may be nil. repeat says whether
-// an answer that never came may be asked for again.
+// the call may happen twice.
 func (c *Client) call(ctx context.Context, method, path string, in, out any, repeat bool) error {
 	var body []byte
 	if in != nil {
@@ -105,26 +111,14 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, rep
 	}
 	for try := 1; ; try++ {
 		err := c.once(ctx, method, path, body, out)
-		if err == nil || try == c.cfg.Tries {
+		if err == nil || try >= c.cfg.Tries {
 			return err
 		}
-		wait := time.Duration(50<<try) * time.Millisecond
-		var ae *Error
-		switch {
-		case errors.As(err, &ae):
-			switch ae.Cause.Code.Action() {
-			case code.RetryNow, code.RetryAfter, code.OtherAddress:
-				wait = max(wait, time.Duration(ae.Cause.RetryMS())*time.Millisecond)
-			default:
-				return err
-			}
-			if !repeat && (ae.Cause.Code == code.Unknown || ae.Cause.Code == code.Deadline) {
-				return err
-			}
-		case !repeat:
+		wait, again := c.again(err, try, repeat)
+		if !again {
 			return err
 		}
-		t := time.NewTimer(wait/2 + rand.N(wait/2+1))
+		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
 		case <-ctx.Done():
@@ -132,6 +126,38 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any, rep
 			return err
 		}
 	}
+}
+
+// again says whether the call is made once more after this error, and when:
+// 50 ms doubling, with a quarter of jitter, and not under the error's hint.
+func (c *Client) again(err error, try int, repeat bool) (time.Duration, bool) {
+	wait := 50 * time.Millisecond << min(try-1, 6)
+	var ae *Error
+	switch {
+	case errors.As(err, &ae):
+		hint := time.Duration(ae.Cause.RetryMS()) * time.Millisecond
+		switch ae.Cause.Code.Action() {
+		case code.RetryNow, code.RetryAfter, code.OtherAddress:
+		default:
+			return 0, false
+		}
+		if hint > c.cfg.MaxWait || !repeat && !untouched(ae.Cause.Code) {
+			return 0, false
+		}
+		wait = max(wait, hint)
+	case !repeat: // no answer: it may have happened
+		return 0, false
+	}
+	return wait + rand.N(wait/4+1), true
+}
+
+// untouched are the codes of calls that were refused before anything was done.
+func untouched(c code.Code) bool {
+	switch c {
+	case code.RateLimited, code.Busy, code.NotReady, code.WrongOwner:
+		return true
+	}
+	return false
 }
 
 func (c *Client) once(ctx context.Context, method, path string, body []byte, out any) error {
@@ -180,7 +206,7 @@ func apiError(res *http.Response, b []byte) error {
 	return e
 }
 
-func (eb errorBody) asError() *code.Error {
+func (eb *errorBody) asError() *code.Error {
 	c, ok := code.Lookup(eb.Error.Code)
 	if !ok {
 		c = code.Internal
