@@ -262,7 +262,7 @@ func TestEtcdLosesItsData(t *testing.T) {
 
 	m.Close()
 	o.Dir = t.TempDir()
-	m = startMember(t, o)
+	startMember(t, o)
 	eventually(t, "the lost products are gone", func() bool { return len(b.Directory().Products()) == 0 })
 	run(t, b.Announce(room("r2")))
 	sees(t, a, "r2", true)

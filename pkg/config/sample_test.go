@@ -71,5 +71,6 @@ func defaults() sample {
 		},
 		Saver: saver{Redis: redis{Addrs: []string{"127.0.0.1:6379"}, High: 10}},
 		Log:   logs{Format: "text"},
+		notes: "unexported: no key",
 	}
 }

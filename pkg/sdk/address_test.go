@@ -107,7 +107,7 @@ func TestDispatcherAwayUsesTheCachedGroup(t *testing.T) {
 		synctest.Wait()
 		w.refuse("a:1", "b:1")
 		r.close()
-		time.Sleep(5 * time.Minute) // of bubble time: the group goes round
+		w.pass(5 * time.Minute) // the group goes round
 		w.refuse("b:1")
 		if r = w.accept(); r.addr != "a:1" {
 			t.Fatalf("came back to %s", r.addr)
@@ -143,7 +143,7 @@ func TestDispatcherHintIsKept(t *testing.T) {
 		c.Addresses, c.Dispatcher, c.HTTP = nil, []string{"http://d:1"}, &http.Client{Transport: f}
 	}, func(t *testing.T, w *world) {
 		start := time.Now()
-		time.Sleep(time.Second)
+		w.pass(time.Second)
 		f.mu.Lock()
 		f.full = false
 		f.mu.Unlock()

@@ -281,6 +281,14 @@ func (w *world) handle(_ context.Context, m Message) error {
 	return nil
 }
 
+// pass lets d of the bubble's time go by and what it set off come to rest. It
+// panics outside a bubble.
+func (w *world) pass(d time.Duration) {
+	synctest.Wait()
+	<-time.After(d)
+	synctest.Wait()
+}
+
 // inBubble runs body with a started client for product p on room-a; change
 // edits the config first.
 func inBubble(t *testing.T, change func(w *world, c *Config), body func(t *testing.T, w *world)) {

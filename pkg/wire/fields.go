@@ -103,8 +103,3 @@ func name(b []byte) (val, rest []byte, err *code.Error) {
 	}
 	return val, rest, nil
 }
-
-func appendS8(dst []byte, s string) []byte {
-	dst = append(dst, byte(len(s)))
-	return append(dst, s...)
-}
