@@ -15,6 +15,7 @@ import (
 
 	"longlink/pkg/cluster"
 	"longlink/pkg/lifecycle"
+	"longlink/pkg/rpc"
 	"longlink/pkg/service"
 )
 
@@ -33,7 +34,11 @@ type Service struct {
 	log     *slog.Logger
 	life    *lifecycle.Metrics
 	views   cluster.Views
+	peers   *rpc.Peers
 	metrics *metrics
+	trusted prefixes
+	rates   *rates
+	poller  *poller
 	lis     net.Listener
 
 	fleet atomic.Pointer[fleet]
@@ -43,7 +48,19 @@ var _ service.Service = (*Service)(nil)
 
 // New makes a dispatcher.
 func New(cfg Config, deps service.Deps) (*Service, error) {
-	return &Service{cfg: cfg, log: deps.Log, life: deps.Life, views: deps.Peers.Views(), metrics: newMetrics(deps.Registry)}, nil
+	trusted, err := parsePrefixes(cfg.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("dispatcher.trusted_proxies: %w", err)
+	}
+	exempt, err := parsePrefixes(cfg.Rate.Exempt)
+	if err != nil {
+		return nil, fmt.Errorf("dispatcher.rate.exempt: %w", err)
+	}
+	s := &Service{cfg: cfg, log: deps.Log, life: deps.Life, views: deps.Peers.Views(), peers: deps.Peers,
+		metrics: newMetrics(deps.Registry), trusted: trusted}
+	s.rates = newRates(cfg.Rate, exempt, s.metrics)
+	s.poller = &poller{s: s, now: time.Now}
+	return s, nil
 }
 
 // Listen implements service.Service.
@@ -82,6 +99,9 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 		}
 		return err
 	})
+	if s.cfg.Full.Interval > 0 {
+		g.Go("dispatcher loads", s.poller.run)
+	}
 	g.Go("dispatcher stop", func(ctx context.Context) error {
 		<-ctx.Done()
 		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
@@ -108,13 +128,16 @@ func (s *Service) Figures() map[string]float64 {
 	return map[string]float64{"rooms": float64(len(s.current().rooms))}
 }
 
-// current is the fleet of the current view.
+// current is the fleet of the current view and figures.
 func (s *Service) current() *fleet {
-	v := s.views.View()
+	v, l := s.views.View(), s.poller.loads.Load()
 	f := s.fleet.Load()
-	if f == nil || f.view != v {
-		f = newFleet(v)
+	if f == nil || f.view != v || f.loads != l {
+		f = newFleet(v, l)
 		s.fleet.Store(f)
+		for state, n := range f.states {
+			s.metrics.rooms.WithLabelValues(state).Set(float64(n))
+		}
 	}
 	return f
 }

@@ -264,7 +264,7 @@ func TestStopEndsIdleConnections(t *testing.T) {
 }
 
 func BenchmarkGroup(b *testing.B) {
-	f := newFleet(cluster.NewView(1, rooms(250)))
+	f := newFleet(cluster.NewView(1, rooms(250)), nil)
 	for i := 0; b.Loop(); i++ {
 		f.group(fmt.Sprintf("d%d", i), nil, 3)
 	}

@@ -18,14 +18,17 @@
 // same group while its rooms live, so that a flash disconnect heals in the room
 // that still holds the session. ttl_s says how long the device may use the
 // group without asking again. The room's WELCOME has the last word on the
-// heartbeat.
+// heartbeat. Rooms that drain are left out, and so are full ones, as far as
+// keeper's load figures tell (loads.go).
 //
 // Errors have the API's form, {"error":{"code","message","field",
 // "retry_after_ms"}}: 400 INVALID_ARGUMENT, 404 NOT_FOUND for another path, 405
-// for another method, and 503 UNAVAILABLE with a Retry-After header while no
-// room is ready.
+// for another method, 429 RATE_LIMITED for an address that asks too much
+// (rate.go), and 503 UNAVAILABLE while no room is ready; the last two with a
+// Retry-After header.
 //
 // A dispatcher is stateless: it answers from keeper's view in memory, so it
-// goes on with the last one while etcd is away, and any number may run behind
-// one name. When it dies, devices keep to the group they have.
+// goes on with the last one while etcd is away, and without load figures while
+// keeper is; any number may run behind one name. When it dies, devices keep to
+// the group they have.
 package dispatcher

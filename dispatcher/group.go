@@ -2,55 +2,15 @@ package dispatcher
 
 import (
 	"cmp"
-	"encoding/binary"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
-
-	"longlink/pkg/cluster"
 )
-
-// fleet is the rooms of one view that take devices. It is immutable.
-type fleet struct {
-	view  *cluster.View
-	rooms []room
-	// owner finds the room of an address.
-	owner map[string]int
-}
-
-type room struct {
-	cluster.Instance
-	seed uint64
-}
 
 // address is one entry of a group.
 type address struct {
 	addr string
 	idc  string
-}
-
-func newFleet(v *cluster.View) *fleet {
-	f := &fleet{view: v, owner: map[string]int{}}
-	for _, i := range v.Kind(cluster.Room) {
-		if i.State != cluster.Ready || len(i.Addresses) == 0 {
-			continue
-		}
-		for _, a := range i.Addresses {
-			f.owner[a] = len(f.rooms)
-		}
-		f.rooms = append(f.rooms, room{i, xxhash.Sum64String(i.ID)})
-	}
-	return f
-}
-
-// weight orders the rooms for a device: rendezvous hashing (Thaler and
-// Ravishankar, 1996), so that a room that comes or goes moves only its own
-// devices.
-func (r room) weight(device uint64) uint64 {
-	var b [16]byte
-	binary.LittleEndian.PutUint64(b[:8], r.seed)
-	binary.LittleEndian.PutUint64(b[8:], device)
-	return xxhash.Sum64(b[:])
 }
 
 // group chooses up to n addresses for a device, best first:
@@ -59,14 +19,16 @@ func (r room) weight(device uint64) uint64 {
 //     networks block a port; the last place is kept for another IDC;
 //  2. then the other ports of the same rooms.
 //
+// A held room keeps the first place, for its devices' sessions may live there;
+// the other places go to rooms that the registry shows, while there are any.
 // Failed addresses are left out, their rooms come after the others, and rooms
 // in other IDCs before those in the failed ones. Only when nothing else is left
 // are failed addresses given back.
 func (f *fleet) group(device string, failed []string, n int) []address {
 	key := xxhash.Sum64String(device)
-	order := f.order(key, failed)
-	if len(failed) == 0 && n > 1 {
-		f.spread(order, n)
+	order, sound := f.order(key, failed)
+	if n > 1 {
+		f.spread(order[:sound], n)
 	}
 	group := f.pick(order, key, failed, n)
 	if len(group) == 0 {
@@ -75,12 +37,19 @@ func (f *fleet) group(device string, failed []string, n int) []address {
 	return group
 }
 
-// order lists the rooms, best first.
-func (f *fleet) order(device uint64, failed []string) []int {
+// Classes of rooms; 0 is the best.
+const (
+	failedIDC  = 1 // a room beside it could not be reached
+	failedRoom = 2
+)
+
+// order lists the rooms, best first, and says how many of them have no failed
+// address and are not held behind the first place.
+func (f *fleet) order(device uint64, failed []string) (order []int, sound int) {
 	type rank struct {
-		room   int
-		class  int
-		weight uint64
+		room  int
+		class int
+		score float64
 	}
 	badRoom, badIDC := map[int]bool{}, map[string]bool{}
 	for _, a := range failed {
@@ -94,20 +63,39 @@ func (f *fleet) order(device uint64, failed []string) []int {
 		class := 0
 		switch {
 		case badRoom[i]:
-			class = 2
+			class = failedRoom
 		case badIDC[r.IDC]:
-			class = 1
+			class = failedIDC
 		}
-		ranks[i] = rank{i, class, r.weight(device)}
+		ranks[i] = rank{i, class, r.score(device)}
 	}
 	slices.SortFunc(ranks, func(a, b rank) int {
-		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.weight, a.weight), cmp.Compare(a.room, b.room))
+		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.score, a.score), cmp.Compare(a.room, b.room))
 	})
-	order := make([]int, len(ranks))
+	if len(ranks) > 1 {
+		slices.SortStableFunc(ranks[1:], func(a, b rank) int {
+			return cmp.Compare(behind(a.class, f.rooms[a.room].Held), behind(b.class, f.rooms[b.room].Held))
+		})
+	}
+	order = make([]int, len(ranks))
 	for i, r := range ranks {
 		order[i] = r.room
+		if i == 0 || behind(r.class, f.rooms[r.room].Held) == 0 {
+			sound++
+		}
 	}
-	return order
+	return order, sound
+}
+
+// behind is how far a room stands back from all but the first place.
+func behind(class int, held bool) int {
+	switch {
+	case class == failedRoom:
+		return 2
+	case held:
+		return 1
+	}
+	return 0
 }
 
 // spread moves the best room of another IDC to the last place of the group when

@@ -61,8 +61,18 @@ func (s *Service) handler() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		s.fail(w, code.Errorf(code.NotFound, "a dispatcher answers only GET /v1/rooms"))
 	})
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if wait, ok := s.rates.allow(s.trusted.client(r), time.Now()); !ok {
+			s.fail(w, code.Errorf(code.RateLimited, "too many questions from this address: try again later").WithRetry(wait+comeBack()))
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
+
+// comeBack spreads devices that are sent away, or all would be back in the same
+// second.
+func comeBack() time.Duration { return time.Second + rand.N(2*time.Second) }
 
 func (s *Service) rooms(w http.ResponseWriter, r *http.Request) {
 	q, err := parseQuery(r.URL.RawQuery)
@@ -72,8 +82,7 @@ func (s *Service) rooms(w http.ResponseWriter, r *http.Request) {
 	}
 	group := s.current().group(q.device, q.failed, s.cfg.Group)
 	if len(group) == 0 {
-		// Spread, or all devices would be back in the same second.
-		s.fail(w, code.Errorf(code.Unavailable, "no room is ready: try again later").WithRetry(time.Second+rand.N(2*time.Second)))
+		s.fail(w, code.Errorf(code.Unavailable, "no room is ready: try again later").WithRetry(comeBack()))
 		return
 	}
 	a := Answer{TTL: int64(s.cfg.TTL.Std() / time.Second), Heartbeat: s.cfg.Heartbeat.of(q.network), Backoff: s.cfg.Backoff.answer()}

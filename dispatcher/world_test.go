@@ -27,6 +27,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type world struct {
 	*Service
 	views  *cluster.Holder
+	net    rpc.Network
 	client *http.Client
 	stop   func() error
 }
@@ -41,8 +42,9 @@ func start(t *testing.T, change func(*Config), rooms ...cluster.Instance) *world
 	reg := prometheus.NewRegistry()
 	views := cluster.NewHolder(rooms...)
 	log := slog.New(slog.DiscardHandler)
+	net := &rpc.InProcess{}
 	s, err := New(cfg, service.Deps{Log: log, Registry: reg,
-		Peers: rpc.NewPeers(&rpc.InProcess{}, views, rpc.Identity{}, log, batch.NewMetrics(reg), nil)})
+		Peers: rpc.NewPeers(net, views, rpc.Identity{}, log, batch.NewMetrics(reg), nil)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +56,7 @@ func start(t *testing.T, change func(*Config), rooms ...cluster.Instance) *world
 	go func() { done <- s.Run(ctx, func() { close(ready) }) }()
 	<-ready
 	tr := &http.Transport{}
-	w := &world{Service: s, views: views, client: &http.Client{Transport: tr, Timeout: 10 * time.Second}}
+	w := &world{Service: s, views: views, net: net, client: &http.Client{Transport: tr, Timeout: 10 * time.Second}}
 	stopped := false
 	w.stop = func() error {
 		if stopped {

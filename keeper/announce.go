@@ -18,8 +18,11 @@ import (
 // else changed the key in between.
 const maxRaces = 20
 
-// revokeTimeout bounds how long a stopping process waits to leave the view.
-const revokeTimeout = time.Second
+// left is the state of an instance that stopped and is in no view any more.
+const left cluster.State = "left"
+
+// leaveTimeout bounds how long a stopping process waits to leave the view.
+const leaveTimeout = time.Second
 
 // Epoch gives a process its epoch for an instance id: at least the Unix time in
 // milliseconds and higher than any given for this id before. A process asks
@@ -160,9 +163,9 @@ func (a *Announcement) hold(ctx context.Context, held func()) error {
 		if ctx.Err() == nil {
 			return // the key stays until its lease ends: we are coming back
 		}
-		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
+		rctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
 		defer cancel()
-		if _, err := lease.Revoke(rctx, grant.ID); err != nil {
+		if err := a.leave(rctx, grant.ID); err != nil {
 			a.c.log.Warn("could not leave the registry; the lease will end by itself", "err", err)
 		}
 	}()
@@ -179,6 +182,20 @@ func (a *Announcement) hold(ctx context.Context, held func()) error {
 	a.awaitShown(ctx)
 	held()
 	return a.keep(ctx, grant.ID, alive)
+}
+
+// leave says in the key that the instance has left; the key itself ends with
+// its lease. Deleting it would be the same as a crash to those who see the last
+// state and the deletion at once.
+func (a *Announcement) leave(ctx context.Context, id clientv3.LeaseID) error {
+	gone := a.Instance()
+	gone.State = left
+	err := a.putAs(ctx, id, gone)
+	var taken *TakenOverError
+	if errors.As(err, &taken) {
+		return nil // by the next life of this id
+	}
+	return err
 }
 
 // keep holds the key equal to the instance while the lease lives.
@@ -243,15 +260,18 @@ func (a *Announcement) awaitShown(ctx context.Context) {
 func (a *Announcement) shown(v *cluster.View) bool {
 	want := a.Instance()
 	got, ok := v.Get(want.Kind, want.ID)
-	return ok && got.Epoch == want.Epoch && got.State == want.State
+	return ok && !got.Held && got.Epoch == want.Epoch && got.State == want.State
 }
 
 // put makes the key hold the instance under the lease, unless one of a higher
 // epoch is there.
 func (a *Announcement) put(ctx context.Context, id clientv3.LeaseID) error {
+	return a.putAs(ctx, id, a.Instance())
+}
+
+func (a *Announcement) putAs(ctx context.Context, id clientv3.LeaseID, want cluster.Instance) error {
 	ctx, cancel := context.WithTimeout(ctx, a.c.cfg.RequestTimeout.Std())
 	defer cancel()
-	want := a.Instance()
 	value, err := json.Marshal(want)
 	if err != nil {
 		return err

@@ -165,6 +165,7 @@ func (c *Client) Run(ctx context.Context, ready func()) error {
 		g.Go("keeper follow", f.run)
 	}
 	g.Go("keeper probe", c.probeLoop)
+	g.Go("keeper holds", c.recordHolds)
 	ready()
 	return g.Wait()
 }

@@ -17,6 +17,8 @@ type Config struct {
 	RequestTimeout config.Duration `yaml:"request_timeout" doc:"how long one read or write may take" min:"100ms" max:"1m"`
 	LeaseTTL       config.Duration `yaml:"lease_ttl" doc:"how long a killed instance stays in the view; whole seconds, rounded up" min:"1s" max:"5m"`
 	ProbeInterval  config.Duration `yaml:"probe_interval" doc:"how often contact with etcd is confirmed" min:"50ms" max:"1m"`
+	ShrinkWindow   config.Duration `yaml:"shrink_window" doc:"when more than half of a kind of four or more vanish from the registry within this time, their last state is held" min:"1s" max:"10m"`
+	ShrinkHold     config.Duration `yaml:"shrink_hold" doc:"how long, unless they come back before; whole seconds, rounded up. 0: never hold" min:"0s" max:"1h"`
 	KeyOverlap     config.Duration `yaml:"key_overlap" live:"true" doc:"how long a product's old API keys work after a rotation" min:"0s" max:"720h"`
 }
 
@@ -30,11 +32,15 @@ func DefaultConfig() Config {
 		RequestTimeout: config.Duration(3 * time.Second),
 		LeaseTTL:       config.Duration(10 * time.Second),
 		ProbeInterval:  config.Duration(2 * time.Second),
+		ShrinkWindow:   config.Duration(30 * time.Second),
+		ShrinkHold:     config.Duration(5 * time.Minute),
 		KeyOverlap:     config.Duration(24 * time.Hour),
 	}
 }
 
 // leaseSeconds is LeaseTTL in etcd's unit.
-func (c Config) leaseSeconds() int64 {
-	return int64((time.Duration(c.LeaseTTL) + time.Second - 1) / time.Second)
+func (c Config) leaseSeconds() int64 { return seconds(c.LeaseTTL) }
+
+func seconds(d config.Duration) int64 {
+	return int64((d.Std() + time.Second - 1) / time.Second)
 }

@@ -9,6 +9,7 @@
 // error or compaction and keeps its last state while etcd is away.
 //
 //	/longlink/instances/KIND/ID  cluster.Instance in JSON, under a lease   → Client.Views
+//	/longlink/instances/held/KIND the instances of a kind that are held, under a lease that ends the hold
 //	/longlink/products/NAME      cluster.Product in JSON                   → Client.Directory
 //	/longlink/secrets            cluster.Secrets in JSON                   → Client.Directory
 //	/longlink/config/SECTION     YAML text of a section                    → Client.Sections
@@ -16,6 +17,16 @@
 //	/longlink/bootstrap/NAME     what Bootstrap made once and never again
 //
 // [Client.Epoch] and [Client.Announce] put an instance into the registry.
+//
+// # The shrink guard
+//
+// When more than half of a kind of four or more vanish within
+// keeper.shrink_window, without having drained or said that they stop, the view
+// keeps their last state (shrink.go). The processes that see it record the hold
+// in etcd under a lease of keeper.shrink_hold (hold.go), so it begins and ends
+// at one revision for everybody, also for a process that starts meanwhile. It
+// ends early when all of them are back. Held instances have Held set: a caller
+// may skip one that refuses connections. Fresh ones join at once.
 //
 // # The service
 //

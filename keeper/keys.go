@@ -9,6 +9,7 @@ import (
 // The layout of etcd; doc.go shows it.
 const (
 	instancesPrefix = "/longlink/instances/"
+	heldPrefix      = instancesPrefix + "held/"
 	productsPrefix  = "/longlink/products/"
 	secretsKey      = "/longlink/secrets"
 	configPrefix    = "/longlink/config/"

@@ -53,8 +53,12 @@ func (s *server) Services(_ context.Context, r *api.ServicesRequest) (*api.Servi
 		if kind != "" && i.Kind != kind {
 			continue
 		}
+		state := string(i.State)
+		if i.Held {
+			state = "held"
+		}
 		out.Instances = append(out.Instances, &api.ServiceInstance{
-			Kind: string(i.Kind), Id: i.ID, Epoch: i.Epoch, State: string(i.State), Version: i.Version,
+			Kind: string(i.Kind), Id: i.ID, Epoch: i.Epoch, State: state, Version: i.Version,
 			Rpc: i.RPC, Addresses: i.Addresses, StartedMs: i.StartedMS,
 			Figures: s.loads.get(loadKey{i.Kind, i.ID}, i.Epoch, now),
 		})

@@ -41,6 +41,7 @@ func (r *Register) update(h *api.BatchHeader, item *api.SessionItem) *api.Sessio
 	switch item.Op {
 	case api.SessionItem_OP_PUT:
 		var displaced *session
+		n.change = uint16(item.Change)
 		winner, displaced = r.store.put(s.Device, n, func(o *session) bool { return r.rooms.presence(o.room.Value()) == dead })
 		if winner == nil {
 			r.metrics.updates.WithLabelValues("put", code.RateLimited.String()).Inc()

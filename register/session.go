@@ -23,6 +23,7 @@ type session struct {
 	conn     uint64
 	epoch    uint64
 	sinceMS  int64
+	change   uint16 // which of the session's PUTs; counts around
 	network  text
 	client   text
 	remote   string
@@ -75,6 +76,10 @@ func (s *session) binds(product string) bool {
 
 // same says whether both are one session, perhaps with other bindings.
 func (s *session) same(o *session) bool { return s.room == o.room && s.epoch == o.epoch }
+
+// overtaken says whether o, a later state of the same session, is there already:
+// a PUT that was not answered in time may still come, after its repetition.
+func (s *session) overtaken(o *session) bool { return int16(s.change-o.change) < 0 }
 
 // beats orders two sessions of one device: the higher epoch, then the higher
 // room id, then the later life of that room.

@@ -46,6 +46,9 @@ func (st *store) put(device string, n *session, dead func(*session) bool) (winne
 			sh.sessions = make(map[string]*session)
 		}
 	case n.same(old):
+		if n.overtaken(old) {
+			return old, nil
+		}
 		old = nil
 	case !n.beats(old) && !dead(old):
 		return old, nil

@@ -23,6 +23,7 @@ type acceptor struct {
 	room   *Room
 	addr   string
 	lis    net.Listener
+	limits *addresses // shared by the room's acceptors
 	closed atomic.Bool
 }
 
@@ -40,6 +41,14 @@ func (r *Room) Listen() error {
 	}
 	if len(r.acceptors) == 0 {
 		return errors.New("room.listen: no address; name at least one, such as 127.0.0.1:7001")
+	}
+	limits, err := newAddresses(r.cfg.Address, r.deps.Registry)
+	if err != nil {
+		r.closeListeners()
+		return fmt.Errorf("room.address.exempt: %w", err)
+	}
+	for _, a := range r.acceptors {
+		a.limits = limits
 	}
 	return nil
 }
@@ -84,14 +93,20 @@ func (a *acceptor) run(ctx context.Context) error {
 	}
 }
 
-// take gives a connection to a loop, or refuses it when the room is full. It
-// returns when the loop has opened it. An error means that the process is out
-// of file descriptors.
+// take gives a connection to a loop, or refuses it when its address asks too
+// much or the room is full. It returns when the loop has opened it. An error
+// means that the process is out of file descriptors.
 func (a *acceptor) take(nc net.Conn) error {
 	r := a.room
+	if reason, retry := a.limits.admit(limitOf(nc.RemoteAddr()), time.Now()); reason != "" {
+		a.limits.refusals.WithLabelValues(reason).Inc()
+		r.refused.refuse(nc, r, code.RateLimited, retry)
+		return nil
+	}
 	if r.connections.Add(1) > r.maxConn {
 		r.connections.Add(-1)
-		r.refused.refuse(nc, r)
+		a.limits.refusals.WithLabelValues(refusedFull).Inc()
+		r.refused.refuse(nc, r, code.ServerFull, 0)
 		return nil
 	}
 	c := &conn{number: r.numbers.Add(1)}
@@ -108,7 +123,7 @@ const (
 	refuseLinger = 250 * time.Millisecond
 )
 
-// refusals says SERVER_FULL to connections that the room does not take. Closing
+// refusals says why to connections that the room does not take. Closing
 // at once could destroy the BYE, so the sockets stay for a moment; over the
 // limit they are closed at once.
 type refusals struct {
@@ -119,9 +134,11 @@ type refusals struct {
 
 func newRefusals() *refusals { return &refusals{kept: map[net.Conn]*time.Timer{}} }
 
-func (f *refusals) refuse(nc net.Conn, r *Room) {
-	r.metrics.closes.WithLabelValues(code.ServerFull.String()).Inc()
-	bye := wire.AppendBye(nil, &wire.Bye{Code: code.ServerFull, RetryMS: code.ServerFull.Row().RetryMS})
+// refuse says BYE; a retry of 0 is the code's own.
+func (f *refusals) refuse(nc net.Conn, r *Room, why code.Code, retry time.Duration) {
+	r.metrics.closes.WithLabelValues(why.String()).Inc()
+	e := code.Error{Code: why, Retry: retry}
+	bye := wire.AppendBye(nil, &wire.Bye{Code: why, RetryMS: e.RetryMS()})
 	_ = nc.SetWriteDeadline(time.Now().Add(refuseLinger))
 	_, _ = nc.Write(bye) // a new socket's buffer takes it at once; a reset is the device's own
 	if t, ok := nc.(*net.TCPConn); ok {

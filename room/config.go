@@ -1,6 +1,8 @@
 package room
 
 import (
+	"fmt"
+	"net/netip"
 	"time"
 
 	"longlink/pkg/config"
@@ -15,6 +17,8 @@ type Config struct {
 	LoopQueue      int         `yaml:"loop_queue" doc:"Tasks that may wait for one loop before deliveries are refused" min:"64" max:"1048576"`
 	MaxHello       config.Size `yaml:"max_hello" doc:"Longest HELLO body: what a stranger can make the room buffer" min:"1KiB" max:"1MiB"`
 	MaxFrame       config.Size `yaml:"max_frame" doc:"Longest body of any frame after login. Not below 80KiB: a largest push must fit." min:"80KiB" max:"1MiB"`
+
+	Address AddressConfig `yaml:"address" doc:"Limits per IPv4 address or IPv6 /64, held before a connection costs anything; what is refused is told RATE_LIMITED with a hint.\nThe defaults are generous: behind one address of a mobile carrier's NAT are thousands of devices, which all come back after an outage."`
 
 	HelloTimeout config.Duration `yaml:"hello_timeout" doc:"A new connection must have sent its HELLO by then" min:"10ms" max:"5m"`
 	AuthWorkers  int             `yaml:"auth_workers" doc:"Goroutines that check tokens and grants" min:"1" max:"256"`
@@ -36,6 +40,37 @@ type Config struct {
 	ShutdownSpread config.Duration `yaml:"shutdown_spread" doc:"Devices of a stopping room come back over this time" min:"0s" max:"10m"`
 }
 
+// AddressConfig limits one address. A load balancer in front of the room is one
+// address for all its devices: exempt it.
+type AddressConfig struct {
+	LoginsPerSecond float64  `yaml:"logins_per_second" doc:"Logins, that is new connections, a second in the long run. 0: no limit" min:"0" max:"1000000"`
+	LoginBurst      int      `yaml:"login_burst" doc:"Logins at once after a silence" min:"1" max:"10000000"`
+	Remembered      int      `yaml:"remembered" doc:"Addresses whose logins are counted; the one that has been silent for longest is forgotten for a new one" min:"1" max:"10000000"`
+	Exempt          []string `yaml:"exempt" doc:"Networks without these limits, such as load balancers and load generators"`
+}
+
+// Validate implements config.Validator.
+func (c AddressConfig) Validate() []config.FieldError {
+	if _, err := c.exempt(); err != nil {
+		return []config.FieldError{{Key: "exempt", Message: err.Error()}}
+	}
+	return nil
+}
+
+func (c AddressConfig) exempt() (out []netip.Prefix, _ error) {
+	for _, s := range c.Exempt {
+		p, err := netip.ParsePrefix(s)
+		if a, aerr := netip.ParseAddr(s); aerr == nil {
+			p, err = a.Prefix(a.BitLen())
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q is no network: write it like 10.0.0.0/8 or 2001:db8::/32", s)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
 // HeartbeatConfig says how often devices must be heard.
 type HeartbeatConfig struct {
 	Min      config.Duration `yaml:"min" doc:"Shortest interval that a device gets when it wishes for one" min:"10ms" max:"1h"`
@@ -49,10 +84,17 @@ type HeartbeatConfig struct {
 // of 360's talk: cellular networks keep a mapping for 300 s, wifi 300-480 s.
 func DefaultConfig() Config {
 	return Config{
-		Listen:       []string{"127.0.0.1:7001", "127.0.0.1:7002"},
-		LoopQueue:    65536,
-		MaxHello:     wire.DefaultMaxHello,
-		MaxFrame:     wire.DefaultMaxFrame,
+		Listen:    []string{"127.0.0.1:7001", "127.0.0.1:7002"},
+		LoopQueue: 65536,
+		MaxHello:  wire.DefaultMaxHello,
+		MaxFrame:  wire.DefaultMaxFrame,
+		Address: AddressConfig{
+			LoginsPerSecond: 200,
+			LoginBurst:      10_000,
+			Remembered:      100_000,
+			Exempt:          []string{"127.0.0.0/8", "::1/128"},
+		},
+
 		HelloTimeout: config.Duration(5 * time.Second),
 		AuthWorkers:  2,
 		AuthQueue:    4096,

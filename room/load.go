@@ -1,6 +1,8 @@
 package room
 
 import (
+	"time"
+
 	"longlink/pkg/api"
 	"longlink/pkg/code"
 )
@@ -18,7 +20,7 @@ func (c *conn) startLoad(ln *lane) {
 	item := &api.LoadItem{Meta: &api.Meta{}, Device: c.device, Product: ln.product, After: after, Login: !ln.loaded,
 		MaxMessages: uint32(messages), MaxBytes: uint32(bytes)}
 	s, key := slotOf(c.device)
-	t := &loaded{c: c, gen: ln.gen}
+	t := &loaded{c: c, gen: ln.gen, asked: ln.known}
 	r.load.ToOwner(s, key, r.deadline(), item, func(res *api.LoadResult, err *code.Error) {
 		t.res, t.err = res, err
 		t.c.loop.post(t)
@@ -27,10 +29,11 @@ func (c *conn) startLoad(ln *lane) {
 
 // loaded brings a page back to the loop.
 type loaded struct {
-	c   *conn
-	gen uint32
-	res *api.LoadResult
-	err *code.Error
+	c     *conn
+	gen   uint32
+	asked uint64 // known when the load began
+	res   *api.LoadResult
+	err   *code.Error
 }
 
 func (t *loaded) run(l *loop) {
@@ -50,11 +53,12 @@ func (t *loaded) run(l *loop) {
 		ln.stored = ln.acked
 		c.boundAt(ln)
 	}
-	c.page(ln, t.res)
+	c.page(ln, t.res, t.asked)
 }
 
-// page writes what a load brought and goes on by the rule.
-func (c *conn) page(ln *lane, res *api.LoadResult) {
+// page writes what a load brought and goes on by the rule. asked was known when
+// the load began.
+func (c *conn) page(ln *lane, res *api.LoadResult, asked uint64) {
 	r := c.loop.room
 	whole, tail := true, res.Tail
 	for _, m := range res.Messages {
@@ -79,8 +83,17 @@ func (c *conn) page(ln *lane, res *api.LoadResult) {
 		c.loadFailed(ln, code.Errorf(code.Unavailable, "an empty page"))
 		return
 	}
+	last := whole && !res.More
+	ln.pageEnd(tail, res.AsOf, last)
+	if last && ln.sent < asked {
+		// What was known before the read is beyond the slot's clock: Redis was lost
+		// with a message that was never committed, or this was an old copy. The
+		// next append of the slot passes it; until then looking at once would be
+		// looking for ever.
+		c.loadLater(ln, 0)
+		return
+	}
 	ln.loads = 0
-	ln.pageEnd(tail, res.AsOf, whole && !res.More)
 	c.pump(ln)
 }
 
@@ -94,7 +107,12 @@ func (c *conn) loadFailed(ln *lane, err *code.Error) {
 		c.bound(product, err)
 		return
 	}
-	ln.loadAt = c.loop.now + c.loop.room.backoff(ln.loads, err.Retry)
+	c.loadLater(ln, err.Retry)
+}
+
+// loadLater starts the next load after a back-off.
+func (c *conn) loadLater(ln *lane, hint time.Duration) {
+	ln.loadAt = c.loop.now + c.loop.room.backoff(ln.loads, hint)
 	ln.loads = min(ln.loads+1, 16)
 	c.armAt(ln.loadAt)
 }

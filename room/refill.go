@@ -15,10 +15,13 @@ import (
 // refillChunk is how many sessions are on their way to a register at once.
 const refillChunk = 512
 
-// owner is one life of a register instance.
+// owner is one stay of a register instance in the registry. One that was away,
+// for whatever time, waits for every room again when it is back; a room whose
+// views jumped over its absence knows it by entered.
 type owner struct {
-	id    string
-	epoch uint64
+	id      string
+	epoch   uint64
+	entered int64
 }
 
 // refillLoop keeps the registers complete. A login enters the device table
@@ -33,7 +36,7 @@ func (r *Room) refillLoop(ctx context.Context) error {
 		need := map[owner][]uint16{}
 		for s := range uint16(slot.Count) {
 			i, ok := v.Owner(cluster.Register, s)
-			o := owner{i.ID, i.Epoch}
+			o := owner{i.ID, i.Epoch, i.Entered}
 			if told[s] == o {
 				continue
 			}

@@ -31,7 +31,7 @@ func (c *conn) register() {
 // put sends the session as it is now; t is posted with the answer.
 func (c *conn) put(refill bool, t *registered) {
 	r := c.loop.room
-	item := &api.SessionItem{Meta: &api.Meta{}, Op: api.SessionItem_OP_PUT, Session: c.describe(), Refill: refill}
+	item := &api.SessionItem{Meta: &api.Meta{}, Op: api.SessionItem_OP_PUT, Session: c.describe(), Refill: refill, Change: uint32(c.reg.wanted)}
 	s, key := slotOf(c.device)
 	l := c.loop
 	r.update.ToOwner(s, key, r.deadline(), item, func(res *api.SessionResult, err *code.Error) {

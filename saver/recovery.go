@@ -70,7 +70,7 @@ func (w *recovery) read() error {
 		return err
 	}
 	for _, wt := range w.stale { // an old copy holds what was acknowledged since
-		err := w.s.ledger.CursorsAbove(w.ctx, wt.Slot, wt.Since, func(c ledger.Cursor) error {
+		err := w.s.ledger.CursorsSince(w.ctx, wt.Slot, wt.ChangedMS, func(c ledger.Cursor) error {
 			w.lane(lane.Ref{Product: c.Product, Device: c.Device, Slot: c.Slot}, c.Acked)
 			return w.flushWhenFull()
 		})

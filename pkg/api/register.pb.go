@@ -292,11 +292,14 @@ func (x *SessionBatch) GetItems() []*SessionItem {
 }
 
 type SessionItem struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Meta          *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
-	Op            SessionItem_Op         `protobuf:"varint,2,opt,name=op,proto3,enum=longlink.v1.SessionItem_Op" json:"op,omitempty"`
-	Session       *Session               `protobuf:"bytes,3,opt,name=session,proto3" json:"session,omitempty"`
-	Refill        bool                   `protobuf:"varint,4,opt,name=refill,proto3" json:"refill,omitempty"` // pushed because the owner changed, not by a login
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Meta    *Meta                  `protobuf:"bytes,1,opt,name=meta,proto3" json:"meta,omitempty"`
+	Op      SessionItem_Op         `protobuf:"varint,2,opt,name=op,proto3,enum=longlink.v1.SessionItem_Op" json:"op,omitempty"`
+	Session *Session               `protobuf:"bytes,3,opt,name=session,proto3" json:"session,omitempty"`
+	Refill  bool                   `protobuf:"varint,4,opt,name=refill,proto3" json:"refill,omitempty"` // pushed because the owner changed, not by a login
+	// With PUT: counts the changes of the session's bindings, around at 2^16. A
+	// PUT that was overtaken by a later one of its session changes nothing.
+	Change        uint32 `protobuf:"varint,5,opt,name=change,proto3" json:"change,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -357,6 +360,13 @@ func (x *SessionItem) GetRefill() bool {
 		return x.Refill
 	}
 	return false
+}
+
+func (x *SessionItem) GetChange() uint32 {
+	if x != nil {
+		return x.Change
+	}
+	return 0
 }
 
 type SessionReply struct {
@@ -1162,12 +1172,13 @@ const file_register_proto_rawDesc = "" +
 	"\x04tags\x18\x02 \x03(\tR\x04tags\"p\n" +
 	"\fSessionBatch\x120\n" +
 	"\x06header\x18\x01 \x01(\v2\x18.longlink.v1.BatchHeaderR\x06header\x12.\n" +
-	"\x05items\x18\x02 \x03(\v2\x18.longlink.v1.SessionItemR\x05items\"\xde\x01\n" +
+	"\x05items\x18\x02 \x03(\v2\x18.longlink.v1.SessionItemR\x05items\"\xf6\x01\n" +
 	"\vSessionItem\x12%\n" +
 	"\x04meta\x18\x01 \x01(\v2\x11.longlink.v1.MetaR\x04meta\x12+\n" +
 	"\x02op\x18\x02 \x01(\x0e2\x1b.longlink.v1.SessionItem.OpR\x02op\x12.\n" +
 	"\asession\x18\x03 \x01(\v2\x14.longlink.v1.SessionR\asession\x12\x16\n" +
-	"\x06refill\x18\x04 \x01(\bR\x06refill\"3\n" +
+	"\x06refill\x18\x04 \x01(\bR\x06refill\x12\x16\n" +
+	"\x06change\x18\x05 \x01(\rR\x06change\"3\n" +
 	"\x02Op\x12\x12\n" +
 	"\x0eOP_UNSPECIFIED\x10\x00\x12\n" +
 	"\n" +

@@ -51,6 +51,15 @@ type Instance struct {
 	IDC       string   `json:"idc,omitempty"`
 	Capacity  int      `json:"capacity,omitempty"` // connections a room is configured for
 	StartedMS int64    `json:"started_ms"`
+
+	// Held: the registry lacks the instance, and the view keeps its last state
+	// because too many of its kind vanished at once. A caller skips a held
+	// instance that refuses connections.
+	Held bool `json:"-"`
+	// Entered is the registry's revision at which the instance came in, 0 where
+	// there is none. Another one under the same epoch: it was away in between,
+	// also for who has not seen the view without it.
+	Entered int64 `json:"-"`
 }
 
 // View is everybody at one revision. It is immutable.

@@ -77,7 +77,11 @@ func (p *product) bound(b *wire.Bound, sent Cursor, broadcasts, fresh bool) {
 	if !broadcasts {
 		return
 	}
-	if fresh && b.Base < sent.Base || b.Base > p.base || !p.hasBase {
+	cut := fresh && b.Base < sent.Base
+	if cut {
+		clear(p.seen) // of another history
+	}
+	if cut || b.Base > p.base || !p.hasBase {
 		p.base = b.Base
 	}
 	p.hasBase = true

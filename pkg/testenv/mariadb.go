@@ -3,7 +3,10 @@ package testenv
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/user"
 	"path/filepath"
 	"strconv"
@@ -20,9 +23,10 @@ type MariaDBServer struct {
 	databases atomic.Int64
 }
 
-// StartMariaDB starts a mariadbd with its data in dir, which must exist. The
-// first start of all on a machine takes half a second longer: it makes the
-// template that later ones copy.
+// StartMariaDB starts a mariadbd with its data in dir, which must exist; the
+// data of an earlier one there are used again. The first start of all on a
+// machine takes half a second longer: it makes the template that later ones
+// copy.
 func StartMariaDB(dir string, opts ...Option) (*MariaDBServer, error) {
 	path, err := find("mariadbd", "mariadb-server-core")
 	if err != nil {
@@ -33,8 +37,10 @@ func StartMariaDB(dir string, opts ...Option) (*MariaDBServer, error) {
 		return nil, err
 	}
 	data := filepath.Join(dir, "mariadb")
-	if err := copyTemplate(data, path, as); err != nil {
-		return nil, fmt.Errorf("prepare the data of mariadbd: %w", err)
+	if _, err := os.Stat(data); errors.Is(err, fs.ErrNotExist) {
+		if err := copyTemplate(data, path, as); err != nil {
+			return nil, fmt.Errorf("prepare the data of mariadbd: %w", err)
+		}
 	}
 	port, err := FreePort()
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 //
 //	flags u8, up_id u64, product s8, kind s8, ext, payload
 //
-// up_id is the device's own number for it, rising per product; the same up_id
-// sent again after a break is the same data.
+// up_id is the device's own number for it, rising over all its products, since
+// UPACK names nothing else; the same up_id sent again is the same data.
 type Up struct {
 	Flags   uint8
 	UpID    uint64

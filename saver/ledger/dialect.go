@@ -10,21 +10,22 @@ type dialect struct {
 	migrations  string // directory
 
 	// Behind INSERT INTO messages: a row that is there stays, a void one lives
-	// again. The assignments run from left to right.
+	// again. A live one takes the state_ms that comes, by which Void knows that
+	// it was confirmed. The assignments run from left to right.
 	keepOrRevive string
-	// Behind INSERT INTO cursors: a cursor only grows.
+	// Behind INSERT INTO cursors: a cursor only grows, and only then it changed.
 	raiseCursor string
 }
 
 var (
 	mysqlDialect = dialect{
 		partitioned: true, goose: goose.DialectMySQL, migrations: "migrations/mysql",
-		keepOrRevive: " ON DUPLICATE KEY UPDATE state_ms = IF(state = 2, 0, state_ms), state = IF(state = 2, 0, state)",
-		raiseCursor:  " ON DUPLICATE KEY UPDATE day = VALUES(day), acked = GREATEST(acked, VALUES(acked))",
+		keepOrRevive: " ON DUPLICATE KEY UPDATE state_ms = IF(state IN (0, 2), VALUES(state_ms), state_ms), state = IF(state = 2, 0, state)",
+		raiseCursor:  " ON DUPLICATE KEY UPDATE day = VALUES(day), changed_ms = IF(VALUES(acked) > acked, VALUES(changed_ms), changed_ms), acked = GREATEST(acked, VALUES(acked))",
 	}
 	sqlite = dialect{
 		goose: goose.DialectSQLite3, migrations: "migrations/sqlite",
-		keepOrRevive: " ON CONFLICT (slot, seq, expiry_day) DO UPDATE SET state = 0, state_ms = 0 WHERE state = 2",
-		raiseCursor:  " ON CONFLICT (slot, product, device) DO UPDATE SET day = excluded.day, acked = MAX(acked, excluded.acked)",
+		keepOrRevive: " ON CONFLICT (slot, seq, expiry_day) DO UPDATE SET state = 0, state_ms = excluded.state_ms WHERE state IN (0, 2)",
+		raiseCursor:  " ON CONFLICT (slot, product, device) DO UPDATE SET day = excluded.day, changed_ms = CASE WHEN excluded.acked > acked THEN excluded.changed_ms ELSE changed_ms END, acked = MAX(acked, excluded.acked)",
 	}
 )

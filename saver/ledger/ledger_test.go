@@ -173,9 +173,17 @@ func TestCursors(t *testing.T) {
 				t.Errorf("cursor of %s is %d (%v), want %d: it only grows, and names have their case", d, c, err, want)
 			}
 		}
-		var above []Cursor
-		if err := l.CursorsAbove(ctx, 7, 50, func(c Cursor) error { above = append(above, c); return nil }); err != nil || len(above) != 1 || above[0].Acked != 109 {
-			t.Fatalf("above 50: %v %v", above, err)
+		moved := func(since time.Time) (all []Cursor) {
+			if err := l.CursorsSince(ctx, 7, since.UnixMilli(), func(c Cursor) error { all = append(all, c); return nil }); err != nil {
+				t.Fatal(err)
+			}
+			return all
+		}
+		if all := moved(time.Now().Add(-time.Minute)); len(all) != 2 || all[0].Acked+all[1].Acked != 118 {
+			t.Fatalf("moved within a minute: %v", all)
+		}
+		if all := moved(time.Now().Add(time.Minute)); len(all) != 0 {
+			t.Fatalf("moved in the future: %v", all)
 		}
 		if c, err := l.Clocks(ctx, []uint16{7}); err != nil || c[0] != 109 {
 			t.Fatalf("clock %v %v", c, err)

@@ -103,9 +103,10 @@ func (l *Ledger) Clocks(ctx context.Context, slots []uint16) ([]uint64, error) {
 	return out, errors.Join(rows.Err(), rows.Close())
 }
 
-// CursorsAbove calls fn for the lanes of a slot that were consumed beyond seq.
-func (l *Ledger) CursorsAbove(ctx context.Context, slot uint16, seq uint64, fn func(Cursor) error) error {
-	rows, err := l.read.QueryContext(ctx, "SELECT product, device, acked FROM cursors WHERE slot = ? AND acked > ?", slot, int64(seq))
+// CursorsSince calls fn for the lanes of a slot whose cursor has moved after a
+// time in Unix ms.
+func (l *Ledger) CursorsSince(ctx context.Context, slot uint16, changedMS int64, fn func(Cursor) error) error {
+	rows, err := l.read.QueryContext(ctx, "SELECT product, device, acked FROM cursors WHERE slot = ? AND changed_ms > ?", slot, changedMS)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,8 @@ type Batch struct {
 	// an error.
 	Fresh []Row
 	// Again are rows of a dedup_id seen before: they are stored where they are
-	// absent, and a void one lives again.
+	// absent, and a void one lives again. None of them can be made void after
+	// that: the repeated push was answered yes.
 	Again []Row
 	// Replaced are marked so.
 	Replaced []Key
@@ -41,11 +42,11 @@ func (l *Ledger) Commit(ctx context.Context, batches []Batch) error {
 	for _, b := range batches {
 		fresh, again, replaced = append(fresh, b.Fresh...), append(again, b.Again...), append(replaced, b.Replaced...)
 	}
-	all := insertMessages(nil, fresh, "")
-	all = insertMessages(all, again, l.keepOrRevive)
 	now := time.Now().UnixMilli()
+	all := insertMessages(nil, fresh, 0, "")
+	all = insertMessages(all, again, now, l.keepOrRevive)
 	for k := range slices.Chunk(replaced, statementRows) {
-		all = append(all, setState(Live, Replaced, now, k))
+		all = append(all, setState(Live, Replaced, now, k, false))
 	}
 	return l.exec(ctx, all)
 }
@@ -55,21 +56,21 @@ func (l *Ledger) SetState(ctx context.Context, s State, keys []Key) error {
 	var all []statement
 	now := time.Now().UnixMilli()
 	for k := range slices.Chunk(keys, statementRows) {
-		all = append(all, setState(Live, s, now, k))
+		all = append(all, setState(Live, s, now, k, false))
 	}
 	return l.exec(ctx, all)
 }
 
-// Void marks live rows void and lets those live again that the same batch had
-// marked as replaced by them.
+// Void marks live rows void, but for those that a repeated push has confirmed,
+// and lets those live again that the same batch had marked as replaced by them.
 func (l *Ledger) Void(ctx context.Context, keys, replaced []Key) error {
 	var all []statement
 	now := time.Now().UnixMilli()
 	for k := range slices.Chunk(keys, statementRows) {
-		all = append(all, setState(Live, Void, now, k))
+		all = append(all, setState(Live, Void, now, k, true))
 	}
 	for k := range slices.Chunk(replaced, statementRows) {
-		all = append(all, setState(Replaced, Live, 0, k))
+		all = append(all, setState(Replaced, Live, 0, k, false))
 	}
 	return l.exec(ctx, all)
 }
@@ -82,20 +83,20 @@ func (l *Ledger) SaveCursors(ctx context.Context, cursors []Cursor) error {
 	sorted := slices.SortedFunc(slices.Values(cursors), func(a, b Cursor) int {
 		return cmp.Or(cmp.Compare(a.Slot, b.Slot), strings.Compare(a.Product, b.Product), strings.Compare(a.Device, b.Device))
 	})
-	day := DayOf(time.Now().UnixMilli())
+	now := time.Now().UnixMilli()
 	var all []statement
 	for chunk := range slices.Chunk(sorted, statementRows) {
-		args := make([]any, 0, 5*len(chunk))
+		args := make([]any, 0, 6*len(chunk))
 		for _, c := range chunk {
-			args = append(args, c.Slot, c.Product, c.Device, int64(c.Acked), day)
+			args = append(args, c.Slot, c.Product, c.Device, int64(c.Acked), now, DayOf(now))
 		}
-		all = append(all, statement{"INSERT INTO cursors (slot, product, device, acked, day) VALUES " +
-			tuples(len(chunk), 5) + l.raiseCursor, args})
+		all = append(all, statement{"INSERT INTO cursors (slot, product, device, acked, changed_ms, day) VALUES " +
+			tuples(len(chunk), 6) + l.raiseCursor, args})
 	}
 	return l.exec(ctx, all)
 }
 
-func insertMessages(all []statement, rows []Row, tail string) []statement {
+func insertMessages(all []statement, rows []Row, stateMS int64, tail string) []statement {
 	rows = slices.SortedFunc(slices.Values(rows), func(a, b Row) int {
 		return cmp.Or(cmp.Compare(a.Slot, b.Slot), cmp.Compare(a.Seq, b.Seq))
 	})
@@ -108,7 +109,7 @@ func insertMessages(all []statement, rows []Row, tail string) []statement {
 		args := make([]any, 0, 13*n)
 		for _, r := range rows[:n] {
 			args = append(args, r.Slot, int64(r.Seq), DayOf(r.ExpiresMS), r.Product, r.Device, r.ID,
-				r.AcceptedMS, r.ExpiresMS, r.DedupID, r.CollapseKey, int(r.State), 0, r.Body)
+				r.AcceptedMS, r.ExpiresMS, r.DedupID, r.CollapseKey, int(r.State), stateMS, r.Body)
 		}
 		all = append(all, statement{"INSERT INTO messages (slot, seq, expiry_day, product, device, id, " +
 			"accepted_ms, expires_ms, dedup_id, collapse_key, state, state_ms, body) VALUES " + tuples(n, 13) + tail, args})
@@ -117,9 +118,13 @@ func insertMessages(all []statement, rows []Row, tail string) []statement {
 	return all
 }
 
-func setState(from, to State, nowMS int64, keys []Key) statement {
+// setState leaves out the rows that were confirmed when unconfirmed is set.
+func setState(from, to State, nowMS int64, keys []Key, unconfirmed bool) statement {
 	var q strings.Builder
 	q.WriteString("UPDATE messages SET state = ?, state_ms = ? WHERE state = ? AND (")
+	if unconfirmed {
+		q.WriteString("state_ms = 0) AND (")
+	}
 	args := []any{int(to), nowMS, int(from)}
 	for i, k := range keys {
 		if i > 0 {

@@ -26,6 +26,7 @@ CREATE TABLE cursors (
   product VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   device  VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   acked   BIGINT UNSIGNED   NOT NULL,
+  changed_ms BIGINT         NOT NULL,
   day     INT               NOT NULL,
   PRIMARY KEY (slot, product, device),
   KEY cursors_day (day)

@@ -25,6 +25,7 @@ CREATE TABLE cursors (
   product TEXT    NOT NULL,
   device  TEXT    NOT NULL,
   acked   INTEGER NOT NULL,
+  changed_ms INTEGER NOT NULL,
   day     INTEGER NOT NULL,
   PRIMARY KEY (slot, product, device)
 );
