@@ -234,6 +234,9 @@ func (f *fakeProducts) Products() []*cluster.Product {
 
 func (f *fakeProducts) Secrets() *cluster.Secrets { return f.secrets }
 
+// Changed never tells: center looks products up at each call.
+func (f *fakeProducts) Changed() <-chan struct{} { return nil }
+
 func (f *fakeProducts) CreateProduct(_ context.Context, name string) (*cluster.Product, string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

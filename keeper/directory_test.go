@@ -74,6 +74,14 @@ func TestProducts(t *testing.T) {
 				t.Errorf("%s of an unknown product: %v", name, err)
 			}
 		}
+		// Its messages may still be in lanes: nobody else may get the name.
+		if _, _, err := a.CreateProduct(t.Context(), "shop"); codeOf(err) != code.FailedPrecondition {
+			t.Errorf("made again at once: %v", err)
+		}
+		long := encode(deletedProduct{time.Now().Add(-deletedFor).UnixMilli()})
+		if _, err := a.etcd.Put(t.Context(), deletedPrefix+"shop", long); err != nil {
+			t.Fatal(err)
+		}
 		again, _, err := a.CreateProduct(t.Context(), "shop")
 		if err != nil || again.Incarnation <= p.Incarnation {
 			t.Errorf("the second life has incarnation %d after %d, %v", again.Incarnation, p.Incarnation, err)

@@ -15,6 +15,7 @@
 //	/longlink/config/SECTION     YAML text of a section                    → Client.Sections
 //	/longlink/epochs/KIND/ID     the last epoch given to an instance id, in decimal
 //	/longlink/bootstrap/NAME     what Bootstrap made once and never again
+//	/longlink/deleted/NAME       when a product was deleted: its name rests 31 days
 //
 // [Client.Epoch] and [Client.Announce] put an instance into the registry.
 //

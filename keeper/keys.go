@@ -15,6 +15,7 @@ const (
 	configPrefix    = "/longlink/config/"
 	epochsPrefix    = "/longlink/epochs/"
 	bootstrapPrefix = "/longlink/bootstrap/"
+	deletedPrefix   = "/longlink/deleted/"
 )
 
 func instanceKey(k cluster.Kind, id string) string { return instancesPrefix + string(k) + "/" + id }

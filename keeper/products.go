@@ -19,9 +19,15 @@ import (
 // the oldest ones at once.
 const maxKeys = 8
 
+// deletedFor is how long a deleted product's name stays unused: its messages
+// are in lanes under that name until the longest ttl (30 days) is over, and a
+// new product must not inherit them.
+const deletedFor = 31 * 24 * time.Hour
+
 // CreateProduct makes a product with one API key, which is returned and never
 // shown again, and one grant secret. Errors: INVALID_ARGUMENT (name),
-// ALREADY_EXISTS, UNAVAILABLE. When it returns, this client's Directory has the
+// ALREADY_EXISTS, FAILED_PRECONDITION (a product of that name was deleted less
+// than 31 days ago), UNAVAILABLE. When it returns, this client's Directory has the
 // product; others have it a moment later.
 func (c *Client) CreateProduct(ctx context.Context, name string) (*cluster.Product, string, error) {
 	if !validName(name) {
@@ -29,8 +35,24 @@ func (c *Client) CreateProduct(ctx context.Context, name string) (*cluster.Produ
 	}
 	key, hash := token.NewKey(time.Now())
 	p := newProduct(name, hash)
-	op := clientv3.OpPut(productsPrefix+name, encode(p))
-	resp, err := c.txn(ctx, []clientv3.Cmp{missing(productsPrefix + name)}, op)
+	grave, err := c.get(ctx, deletedPrefix+name)
+	if err != nil {
+		return nil, "", err
+	}
+	seen := int64(0)
+	if len(grave.Kvs) > 0 {
+		seen = grave.Kvs[0].ModRevision
+		var d deletedProduct
+		if err := json.Unmarshal(grave.Kvs[0].Value, &d); err != nil {
+			return nil, "", fmt.Errorf("%s%s in etcd is damaged: %w", deletedPrefix, name, err)
+		}
+		if free := time.UnixMilli(d.DeletedMS).Add(deletedFor); time.Now().Before(free) {
+			return nil, "", code.Errorf(code.FailedPrecondition, "a product %s was deleted and its messages may live until %s: take another name, or wait",
+				name, free.UTC().Format(time.RFC3339)).WithField("name")
+		}
+	}
+	resp, err := c.txn(ctx, []clientv3.Cmp{missing(productsPrefix + name), clientv3.Compare(clientv3.ModRevision(deletedPrefix+name), "=", seen)},
+		clientv3.OpPut(productsPrefix+name, encode(p)), clientv3.OpDelete(deletedPrefix+name))
 	if err != nil {
 		return nil, "", err
 	}
@@ -67,13 +89,19 @@ func (c *Client) RotateKey(ctx context.Context, name string, now bool) (*cluster
 	return p, key, err
 }
 
-// DeleteProduct removes a product; its keys, grants and bindings end with it.
-// Errors: UNKNOWN_PRODUCT, UNAVAILABLE.
+// deletedProduct is what stays of a deleted product.
+type deletedProduct struct {
+	DeletedMS int64 `json:"deleted_ms"`
+}
+
+// DeleteProduct removes a product; its keys, grants and bindings end with it,
+// and its name is not given again for 31 days. Errors: UNKNOWN_PRODUCT, UNAVAILABLE.
 func (c *Client) DeleteProduct(ctx context.Context, name string) error {
 	if !validName(name) {
 		return invalidProduct()
 	}
-	resp, err := c.txn(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(productsPrefix+name), ">", 0)}, clientv3.OpDelete(productsPrefix+name))
+	resp, err := c.txn(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(productsPrefix+name), ">", 0)},
+		clientv3.OpDelete(productsPrefix+name), clientv3.OpPut(deletedPrefix+name, encode(deletedProduct{time.Now().UnixMilli()})))
 	if err != nil {
 		return err
 	}

@@ -192,16 +192,42 @@ func (f *fakeSaver) Ack(s grpc.BidiStreamingServer[api.AckBatch, api.AckReply]) 
 // fakeDirectory is a cluster.Directory whose secrets may be slow to come.
 type fakeDirectory struct {
 	hook     atomic.Pointer[func()] // called first, when set
+	mu       sync.Mutex
 	products map[string]*cluster.Product
+	changed  chan struct{} // nil until somebody waits
 	secrets  cluster.Secrets
 }
 
+// remove deletes a product as keeper would.
+func (d *fakeDirectory) remove(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.products, name)
+	if d.changed != nil {
+		close(d.changed)
+		d.changed = nil
+	}
+}
+
+func (d *fakeDirectory) Changed() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.changed == nil {
+		d.changed = make(chan struct{})
+	}
+	return d.changed
+}
+
 func (d *fakeDirectory) Product(name string) (*cluster.Product, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	p, ok := d.products[name]
 	return p, ok
 }
 
 func (d *fakeDirectory) Products() (all []*cluster.Product) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	for _, p := range d.products {
 		all = append(all, p)
 	}

@@ -36,6 +36,7 @@ func (r *Room) Run(ctx context.Context, ready func()) error {
 	}
 	g.Go("room ticker", r.tickLoops)
 	g.Go("room refill", r.refillLoop)
+	g.Go("room products", r.productLoop)
 	accepting := lifecycle.NewGroup(g.Context(), r.log, r.deps.Life)
 	for _, a := range r.acceptors {
 		accepting.Go("room acceptor", a.run)

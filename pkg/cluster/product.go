@@ -43,4 +43,6 @@ type Directory interface {
 	Product(name string) (*Product, bool)
 	Products() []*Product // by name
 	Secrets() *Secrets
+	// Changed returns a channel that is closed at the next change.
+	Changed() <-chan struct{}
 }

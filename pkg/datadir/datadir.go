@@ -27,9 +27,10 @@ func (d Dir) Devices() string { return filepath.Join(string(d), "devices") }
 
 func (d Dir) file(name string) string { return filepath.Join(string(d), name) }
 
-// Prepare makes the directory and proves that it can be written.
+// Prepare makes the directory, for its owner only since it holds keys and
+// messages, and proves that it can be written.
 func (d Dir) Prepare() error {
-	err := os.MkdirAll(string(d), 0o755)
+	err := os.MkdirAll(string(d), 0o700)
 	if err == nil {
 		probe := d.file(".probe")
 		if err = os.WriteFile(probe, nil, 0o600); err == nil {
