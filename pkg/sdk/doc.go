@@ -20,8 +20,9 @@
 // then does the acknowledgement leave. When it returns an error the message is
 // tried again with back-off and its lane waits, over reconnects too. What the
 // cursor has passed is dropped when it comes again. A process that dies between
-// the handler's return and the write of the cursor sees that one message again:
-// a handler that must not repeat an effect compares Message.ID.
+// the handler's return and the write of the cursor sees what was handled in
+// between again, one message or a few (a lane does not wait for the write): a
+// handler that must not repeat an effect remembers the last Message.IDs.
 //
 // # How it is made
 //
