@@ -72,7 +72,7 @@ func (f *fleet) order(device uint64, failed []string) (order []int, sound int) {
 	slices.SortFunc(ranks, func(a, b rank) int {
 		return cmp.Or(cmp.Compare(a.class, b.class), cmp.Compare(b.score, a.score), cmp.Compare(a.room, b.room))
 	})
-	if len(ranks) > 1 {
+	if f.states["held"] > 0 {
 		slices.SortStableFunc(ranks[1:], func(a, b rank) int {
 			return cmp.Compare(behind(a.class, f.rooms[a.room].Held), behind(b.class, f.rooms[b.room].Held))
 		})

@@ -98,13 +98,15 @@ func (a *acceptor) run(ctx context.Context) error {
 // means that the process is out of file descriptors.
 func (a *acceptor) take(nc net.Conn) error {
 	r := a.room
-	if reason, retry := a.limits.admit(limitOf(nc.RemoteAddr()), time.Now()); reason != "" {
+	from := limitOf(nc.RemoteAddr())
+	if reason, retry := a.limits.admit(from, time.Now()); reason != "" {
 		a.limits.refusals.WithLabelValues(reason).Inc()
 		r.refused.refuse(nc, r, code.RateLimited, retry)
 		return nil
 	}
 	if r.connections.Add(1) > r.maxConn {
 		r.connections.Add(-1)
+		a.limits.leave(from)
 		a.limits.refusals.WithLabelValues(refusedFull).Inc()
 		r.refused.refuse(nc, r, code.ServerFull, 0)
 		return nil
@@ -113,9 +115,13 @@ func (a *acceptor) take(nc net.Conn) error {
 	_, err := r.engine.EnrollContext(nc, c) // closes nc; gnet keeps a duplicate
 	if err != nil || c.loop == nil {        // c.loop: gnet swallows a failed registration
 		r.connections.Add(-1)
+		a.limits.leave(from)
 	}
 	return err
 }
+
+// gone tells the limits that an enrolled connection has ended.
+func (r *Room) gone(peer net.Addr) { r.acceptors[0].limits.leave(limitOf(peer)) }
 
 // Bounds of refused connections that are kept until the device has read why.
 const (

@@ -43,6 +43,7 @@ type Config struct {
 // AddressConfig limits one address. A load balancer in front of the room is one
 // address for all its devices: exempt it.
 type AddressConfig struct {
+	Connections     int      `yaml:"connections" doc:"Connections held at once. 0: no limit" min:"0" max:"10000000"`
 	LoginsPerSecond float64  `yaml:"logins_per_second" doc:"Logins, that is new connections, a second in the long run. 0: no limit" min:"0" max:"1000000"`
 	LoginBurst      int      `yaml:"login_burst" doc:"Logins at once after a silence" min:"1" max:"10000000"`
 	Remembered      int      `yaml:"remembered" doc:"Addresses whose logins are counted; the one that has been silent for longest is forgotten for a new one" min:"1" max:"10000000"`
@@ -89,6 +90,7 @@ func DefaultConfig() Config {
 		MaxHello:  wire.DefaultMaxHello,
 		MaxFrame:  wire.DefaultMaxFrame,
 		Address: AddressConfig{
+			Connections:     50_000,
 			LoginsPerSecond: 200,
 			LoginBurst:      10_000,
 			Remembered:      100_000,

@@ -170,6 +170,7 @@ func (c *conn) closed() {
 	l.wheel.disarm(c)
 	l.room.outbound.Add(-int64(c.outbound))
 	c.outbound = 0
+	l.room.gone(c.gc.RemoteAddr())
 	l.room.connections.Add(-1)
 }
 

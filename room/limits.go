@@ -37,6 +37,7 @@ func capacity(configured int) int64 {
 // Reasons of refused connections, the label of room_refused_total.
 const (
 	refusedFull  = "full"       // max_connections
+	refusedOpen  = "address"    // address.connections
 	refusedLogin = "login_rate" // address.logins_per_second
 )
 
@@ -47,6 +48,7 @@ const (
 // max_connections alone.
 type addresses struct {
 	// Constant.
+	cap      int        // open connections; 0: no limit
 	rate     rate.Limit // logins per second; 0: no limit
 	burst    int
 	most     int
@@ -56,6 +58,7 @@ type addresses struct {
 	evicted  prometheus.Counter
 
 	mu     sync.Mutex
+	open   map[netip.Addr]int           // guarded by mu; of connections that were admitted
 	logins map[netip.Addr]*list.Element // guarded by mu; of *loginBucket
 	order  list.List                    // guarded by mu; the latest first
 }
@@ -70,13 +73,13 @@ func newAddresses(cfg AddressConfig, reg prometheus.Registerer) (*addresses, err
 	if err != nil {
 		return nil, err
 	}
-	a := &addresses{rate: rate.Limit(cfg.LoginsPerSecond), burst: cfg.LoginBurst, most: cfg.Remembered, exempt: exempt,
+	a := &addresses{cap: cfg.Connections, open: map[netip.Addr]int{}, rate: rate.Limit(cfg.LoginsPerSecond), burst: cfg.LoginBurst, most: cfg.Remembered, exempt: exempt,
 		logins:   map[netip.Addr]*list.Element{},
-		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "longlink_room_refused_total", Help: "Connections refused before login: full, or login_rate of their address."}, []string{"reason"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "longlink_room_refused_total", Help: "Connections refused before login: full, address (address.connections), or login_rate of their address."}, []string{"reason"}),
 		held:     prometheus.NewGauge(prometheus.GaugeOpts{Name: "longlink_room_login_addresses", Help: "Addresses in the login limit's table."}),
 		evicted:  prometheus.NewCounter(prometheus.CounterOpts{Name: "longlink_room_login_addresses_evicted_total", Help: "Addresses forgotten because address.remembered was reached."}),
 	}
-	for _, reason := range []string{refusedFull, refusedLogin} {
+	for _, reason := range []string{refusedFull, refusedOpen, refusedLogin} {
 		a.refusals.WithLabelValues(reason)
 	}
 	reg.MustRegister(a.refusals, a.held, a.evicted)
@@ -84,20 +87,43 @@ func newAddresses(cfg AddressConfig, reg prometheus.Registerer) (*addresses, err
 }
 
 // admit judges a new connection, which is one login at most: "" or the reason
-// why not, and when to come back.
+// why not, and when to come back. One that is admitted must leave.
 func (a *addresses) admit(from netip.Addr, now time.Time) (reason string, retry time.Duration) {
-	if !a.limited(from) || a.rate == 0 {
+	if !a.limited(from) {
 		return "", 0
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	b := a.bucket(from)
-	if b.AllowN(now, 1) {
-		return "", 0
+	if a.cap > 0 && a.open[from] >= a.cap {
+		return refusedOpen, spreadRetry(fullAddress)
 	}
-	missing := (1 - b.TokensAt(now)) / float64(a.rate)
-	return refusedLogin, spreadRetry(time.Duration(missing * float64(time.Second)))
+	if a.rate > 0 {
+		b := a.bucket(from)
+		if !b.AllowN(now, 1) {
+			missing := (1 - b.TokensAt(now)) / float64(a.rate)
+			return refusedLogin, spreadRetry(time.Duration(missing * float64(time.Second)))
+		}
+	}
+	if a.cap > 0 {
+		a.open[from]++
+	}
+	return "", 0
 }
+
+// leave ends what admit began.
+func (a *addresses) leave(from netip.Addr) {
+	if a.cap == 0 || !a.limited(from) {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.open[from]--; a.open[from] <= 0 {
+		delete(a.open, from)
+	}
+}
+
+// fullAddress is the least hint to an address that has too many connections.
+const fullAddress = 10 * time.Second
 
 func (a *addresses) limited(from netip.Addr) bool {
 	return from.IsValid() && !slices.ContainsFunc(a.exempt, func(p netip.Prefix) bool { return p.Contains(from) })

@@ -116,6 +116,43 @@ func TestLoginRateIsToldWithAHint(t *testing.T) {
 	}
 }
 
+func TestConnectionsPerAddress(t *testing.T) {
+	w := newWorld(t, func(c *Config) {
+		c.Address = AddressConfig{Connections: 2, LoginBurst: 1, Remembered: 1}
+	})
+	var held []*device
+	for n := range 2 {
+		d := w.from("127.0.0.5", n)
+		d.hello(w, fmt.Sprintf("d%d", n))
+		d.welcome()
+		held = append(held, d)
+	}
+	third := w.from("127.0.0.5", 0)
+	if bye := third.bye(code.RateLimited); bye.RetryMS < 10_000 {
+		t.Errorf("%+v", bye)
+	}
+	other := w.from("127.0.0.6", 0)
+	other.hello(w, "other")
+	other.welcome()
+	if n := w.metric("longlink_room_refused_total", refusedOpen); n != 1 {
+		t.Errorf("%v refusals are counted", n)
+	}
+	held[0].Close()
+	eventually(t, "the place is free", func() bool { return w.room.connections.Load() == 2 })
+	again := w.from("127.0.0.5", 1)
+	again.hello(w, "again")
+	again.welcome()
+	for _, d := range []*device{held[1], other, again} {
+		d.Close()
+	}
+	limits := w.room.acceptors[0].limits
+	eventually(t, "nothing is remembered of who is gone", func() bool {
+		limits.mu.Lock()
+		defer limits.mu.Unlock()
+		return len(limits.open) == 0
+	})
+}
+
 func TestFullRoomIsCounted(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.MaxConnections = 1 })
 	w.login("d")

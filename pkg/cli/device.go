@@ -54,10 +54,11 @@ func (c *deviceCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 	}
-	log := slog.New(slog.DiscardHandler)
+	level := slog.LevelError // such as a state directory that cannot be written
 	if c.Verbose {
-		log = slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		level = slog.LevelDebug
 	}
+	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
 	dir := c.State
 	if dir == "" {
 		dir = c.dir().Devices()
