@@ -37,6 +37,7 @@ type root struct {
 	Product  productCmd  `cmd:"" help:"List, create and delete products, rotate their API keys."`
 	Token    tokenCmd    `cmd:"" help:"Make a device token, or explain one."`
 	Config   configCmd   `cmd:"" help:"Print the annotated default config, or check a file."`
+	Bench    benchCmd    `cmd:"" help:"Measure a gateway on this machine under load."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 

@@ -18,7 +18,7 @@ import (
 // TestBadStart: a start that cannot work ends by itself, with exit code 1 or 2
 // and one sentence that names what is wrong and what to do.
 func TestBadStart(t *testing.T) {
-	base := freeBase(t)
+	base := freeBase(t, 1)
 	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+200))
 	if err != nil {
 		t.Fatal(err)

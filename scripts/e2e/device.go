@@ -35,8 +35,12 @@ type Device struct {
 
 // GoDevice is `longlink device` with a state directory of its own.
 func (g *Gateway) GoDevice(t testing.TB, id string, args ...string) *Device {
-	args = append([]string{"device", "--id", id, "--json", "--dispatcher", g.Dispatcher()}, args...)
-	return &Device{t: t, cmd: testenv.Command{Path: g.binary, Args: append(args, g.Flags...), Log: filepath.Join(t.TempDir(), id+".out")}}
+	return newDevice(t, g.binary, id, append(append([]string{"--dispatcher", g.Dispatcher()}, args...), g.Flags...)...)
+}
+
+func newDevice(t testing.TB, binary, id string, args ...string) *Device {
+	args = append([]string{"device", "--id", id, "--json"}, args...)
+	return &Device{t: t, cmd: testenv.Command{Path: binary, Args: args, Log: filepath.Join(t.TempDir(), id+".out")}}
 }
 
 // PythonDevice is scripts/device.py.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -18,6 +17,7 @@ import (
 
 	"longlink/pkg/client"
 	"longlink/pkg/testenv"
+	"longlink/scripts/clusterctl/local"
 )
 
 // Gateway is a running gateway of either shape.
@@ -44,7 +44,7 @@ const operatorKey = "ll_o_e2e-operator-key-of-the-tests-0123456789abcdef"
 
 // Embedded makes a gateway of one process; Start starts it.
 func Embedded(t testing.TB, binary string) *Gateway {
-	g := &Gateway{t: t, binary: binary, Name: "embedded", Data: t.TempDir(), base: freeBase(t)}
+	g := &Gateway{t: t, binary: binary, Name: "embedded", Data: t.TempDir(), base: freeBase(t, 1)}
 	g.Flags = []string{"--data", g.Data}
 	g.procs = []*proc{{name: "serve", args: []string{"serve", "--data", g.Data, "--port-base", fmt.Sprint(g.base)}}}
 	t.Cleanup(g.cleanup)
@@ -57,7 +57,7 @@ var services = []string{"keeper", "saver", "register", "coordinator", "center", 
 // Distributed makes a gateway of seven processes on real stores; Start starts
 // it.
 func Distributed(t testing.TB, binary string) *Gateway {
-	g := &Gateway{t: t, binary: binary, Name: "distributed", Data: t.TempDir(), base: freeBase(t), OpKey: operatorKey}
+	g := &Gateway{t: t, binary: binary, Name: "distributed", Data: t.TempDir(), base: freeBase(t, 1), OpKey: operatorKey}
 	redis, maria, etcd := testenv.Redis(t, testenv.AOF()), testenv.MariaDB(t), testenv.Etcd(t)
 	file := filepath.Join(g.Data, "longlink.yaml")
 	yaml := fmt.Sprintf(`cluster:
@@ -253,24 +253,15 @@ func tail(file string) string {
 	return string(b)
 }
 
-// freeBase finds a port base of which the ports in use are free. Bases lie
-// below the range that the kernel gives to outgoing connections.
-func freeBase(t testing.TB) int {
+// freeBase finds a port base from which so many instances of each service find
+// their ports free. Bases lie below the range that the kernel gives to outgoing
+// connections.
+func freeBase(t testing.TB, instances int) int {
 	t.Helper()
-	offsets := []int{1, 2, 100, 200, 790, 791, 801, 802, 803, 804, 805, 806, 807, 900, 901, 902, 903, 904, 905, 906, 907}
-	first := 10000 + os.Getpid()%20*1000
+	first := os.Getpid() % 20
 	for i := range 20 {
-		base := 10000 + (first-10000+i*1000)%20000
-		free := true
-		for _, o := range offsets {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+o))
-			if err != nil {
-				free = false
-				break
-			}
-			l.Close()
-		}
-		if free {
+		base := 10000 + (first+i)%20*1000
+		if local.CheckPorts(base, instances) == nil && base+instances*local.Stride <= 31000 {
 			return base
 		}
 	}

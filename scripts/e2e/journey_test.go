@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"longlink/pkg/client"
 )
 
 // TestJourney is the README's tour, and the promise behind it: what was
@@ -41,7 +43,7 @@ func TestJourney(t *testing.T) {
 		t.Logf("ready again after %s", g.Start())
 		phone.Start()
 		checkTwenty(t, phone.AwaitMessages(20))
-		pendingGone(t, g, "phone-1")
+		pendingGone(t, g.API(), "phone-1")
 		checkTwenty(t, phone.Messages())
 
 		phone.Stop()
@@ -87,9 +89,8 @@ func checkTwenty(t *testing.T, got []Line) {
 }
 
 // pendingGone waits until nothing waits for the device any more.
-func pendingGone(t *testing.T, g *Gateway, devices ...string) {
+func pendingGone(t *testing.T, api *client.Client, devices ...string) {
 	t.Helper()
-	api := g.API()
 	for len(devices) > 0 {
 		n := min(100, len(devices))
 		await(t, "every message to be acknowledged", 30*time.Second, func() error {

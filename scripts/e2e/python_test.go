@@ -30,7 +30,7 @@ func TestPythonDevice(t *testing.T) {
 		}
 		d.Start()
 		d.AwaitMessages(1)
-		pendingGone(t, g, "snake-1")
+		pendingGone(t, g.API(), "snake-1")
 		if m := d.Messages(); len(m) != 1 || m[0].Text != "p5" {
 			t.Errorf("after kill -9 and a restart: %+v, want only p5", m)
 		}
