@@ -56,14 +56,40 @@ type pushResult struct {
 }
 
 func answerPush(r *api.PushReply) pushAnswer {
-	out := pushAnswer{ID: r.Id, Results: make([]pushResult, len(r.Results))}
-	for i, x := range r.Results {
-		out.Results[i] = pushResult{Device: x.Device, Seq: x.Seq, State: x.State}
+	return pushAnswer{ID: r.GetId(), Results: answerResults(r.GetResults())}
+}
+
+func answerResults(list []*api.PushResult) []pushResult {
+	out := make([]pushResult, len(list))
+	for i, x := range list {
+		out[i] = pushResult{Device: x.Device, Seq: x.Seq, State: x.State}
 		if err := rpc.ErrorOf(x.Error); err != nil {
-			out.Results[i].Error = errorOf(err)
+			out[i].Error = errorOf(err)
 		}
 	}
 	return out
+}
+
+type batchBody struct {
+	Messages []json.RawMessage `json:"messages"` // each a pushBody
+}
+
+type batchAnswer struct {
+	Results []batchResult `json:"results"`
+}
+
+// batchResult is a push's answer or its error.
+type batchResult struct {
+	ID      string       `json:"id,omitempty"`
+	Results []pushResult `json:"results,omitempty"`
+	Error   *errorBody   `json:"error,omitempty"`
+}
+
+func answerBatchResult(r *api.PushBatchResult) batchResult {
+	if err := rpc.ErrorOf(r.Error); err != nil {
+		return batchResult{Error: errorOf(err)}
+	}
+	return batchResult{ID: r.Id, Results: answerResults(r.Results)}
 }
 
 // errorBody is the error object.
@@ -112,8 +138,24 @@ func answerDevice(d *api.Device) deviceAnswer {
 	return out
 }
 
+type devicesAnswer struct {
+	Devices []deviceAnswer `json:"devices"`
+}
+
+func answerDevices(r *api.QueryDevicesReply) devicesAnswer {
+	out := devicesAnswer{make([]deviceAnswer, len(r.GetDevices()))}
+	for i, d := range r.GetDevices() {
+		out.Devices[i] = answerDevice(d)
+	}
+	return out
+}
+
 type kickBody struct {
 	Reason string `json:"reason"`
+}
+
+type kickAnswer struct {
+	State string `json:"state"`
 }
 
 type serviceAnswer struct {
@@ -128,12 +170,17 @@ type serviceAnswer struct {
 	Figures   map[string]float64 `json:"figures,omitempty"`
 }
 
-func answerServices(r *api.ServicesReply) map[string]any {
-	list := make([]serviceAnswer, len(r.Instances))
-	for i, x := range r.Instances {
-		list[i] = serviceAnswer{x.Kind, x.Id, x.Epoch, x.State, x.Version, x.Rpc, x.Addresses, timestamp(x.StartedMs), x.Figures}
+type servicesAnswer struct {
+	Revision uint64          `json:"revision"`
+	Services []serviceAnswer `json:"services"`
+}
+
+func answerServices(r *api.ServicesReply) servicesAnswer {
+	out := servicesAnswer{r.GetRevision(), make([]serviceAnswer, len(r.GetInstances()))}
+	for i, x := range r.GetInstances() {
+		out.Services[i] = serviceAnswer{x.Kind, x.Id, x.Epoch, x.State, x.Version, x.Rpc, x.Addresses, timestamp(x.StartedMs), x.Figures}
 	}
-	return map[string]any{"revision": r.Revision, "services": list}
+	return out
 }
 
 type productBody struct {
@@ -153,6 +200,14 @@ func answerProduct(p *api.Product) productAnswer {
 type productsAnswer struct {
 	Products   []productAnswer `json:"products"`
 	NextCursor string          `json:"next_cursor,omitempty"`
+}
+
+func answerProducts(r *api.ListProductsReply) productsAnswer {
+	out := productsAnswer{make([]productAnswer, len(r.GetProducts())), r.GetNextCursor()}
+	for i, p := range r.GetProducts() {
+		out.Products[i] = answerProduct(p)
+	}
+	return out
 }
 
 type productKeyAnswer struct {

@@ -13,6 +13,7 @@ import (
 
 	"longlink/pkg/cluster"
 	"longlink/pkg/code"
+	"longlink/pkg/httpstop"
 	"longlink/pkg/lifecycle"
 	"longlink/pkg/rpc"
 	"longlink/pkg/service"
@@ -74,8 +75,13 @@ func (c *Center) Run(ctx context.Context, ready func()) error {
 	// What outlives an answer does not end with ctx but after the grace.
 	s.group = lifecycle.NewGroup(context.WithoutCancel(ctx), s.log, s.deps.Life)
 	d := newDoor(s)
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true) // gRPC
 	h := &http.Server{
-		Handler:           d.handler(),
+		Handler:           d,
+		Protocols:         &protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 1000},
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      maxWait + 30*time.Second,
@@ -83,6 +89,7 @@ func (c *Center) Run(ctx context.Context, ready func()) error {
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	server := httpstop.New(h)
 	g := lifecycle.NewGroup(ctx, s.log, s.deps.Life)
 	g.Go("center.http", func(context.Context) error {
 		if err := h.Serve(c.listener); !errors.Is(err, http.ErrServerClosed) {
@@ -96,11 +103,9 @@ func (c *Center) Run(ctx context.Context, ready func()) error {
 		defer cancel()
 		stop := context.AfterFunc(grace, s.group.Cancel)
 		defer stop()
-		if h.Shutdown(grace) != nil {
-			h.Close()
-		}
+		err := server.Stop(grace)
 		d.drain() // nothing may join the group any more
-		return s.group.Wait()
+		return errors.Join(err, s.group.Wait())
 	})
 	ready()
 	return g.Wait()

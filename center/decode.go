@@ -20,11 +20,15 @@ func readBody(w http.ResponseWriter, r *http.Request, max int64) ([]byte, *code.
 	var tooLong *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLong):
-		return nil, code.Errorf(code.PayloadTooLarge, "the body is longer than %d bytes", max)
+		return nil, errBodyTooLong(max)
 	case err != nil:
 		return nil, code.Errorf(code.Malformed, "the body could not be read to its end")
 	}
 	return b, nil
+}
+
+func errBodyTooLong(max int64) *code.Error {
+	return code.Errorf(code.PayloadTooLarge, "the body is longer than %d bytes", max)
 }
 
 // decode reads one JSON object into the struct that into points to, by its json
@@ -35,6 +39,11 @@ func decode(body []byte, into any) *code.Error {
 	if !utf8.Valid(body) {
 		return code.Errorf(code.Malformed, "the body is not UTF-8")
 	}
+	return decodeObject(body, into)
+}
+
+// decodeObject is decode for a body whose parts are checked for UTF-8 later.
+func decodeObject(body []byte, into any) *code.Error {
 	fields := fieldsOf(into)
 	return eachField(body, func(name string, value json.RawMessage) *code.Error {
 		field, ok := fields[name]
@@ -110,6 +119,8 @@ func wanted(t reflect.Type) string {
 	switch {
 	case t == reflect.TypeFor[[]byte]():
 		return "base64 text (RFC 4648, with padding)"
+	case t == reflect.TypeFor[[]json.RawMessage]():
+		return "a list of objects"
 	case t.Kind() == reflect.String:
 		return "text"
 	case t.Kind() == reflect.Slice:

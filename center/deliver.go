@@ -7,22 +7,37 @@ import (
 	"longlink/pkg/slot"
 )
 
-func (p *push) append(t *target) {
-	item := &api.AppendItem{Meta: p.meta(), Device: t.device, Product: p.product, Message: p.msg}
-	p.s.appends.ToOwner(slot.Of(t.device), slot.Key(t.device), p.deadline, item, func(r *api.AppendResult, err *code.Error) {
-		p.events <- func() { p.onAppend(t, r, err) }
+// append sends the message to the owner of the device's slot in a view.
+func (f *flight) append(t *target, v *cluster.View) {
+	to, ok := v.Owner(cluster.Saver, slot.Of(t.device))
+	if !ok {
+		f.answered(t, 0, code.Errorf(code.Unavailable, "no saver in the cluster"))
+		return
+	}
+	if t.lane != nil {
+		t.lane.flying++
+	}
+	item := &api.AppendItem{Meta: f.meta(), Device: t.device, Product: t.push.product, Message: t.push.msg}
+	f.s.appends.Submit(to, slot.Key(t.device), f.deadline, item, func(r *api.AppendResult, err *code.Error) {
+		f.events <- func() {
+			f.onAppend(t, r, err)
+			if l := t.lane; l != nil {
+				l.flying--
+				f.landed(l)
+			}
+		}
 	})
 }
 
-func (p *push) onAppend(t *target, r *api.AppendResult, err *code.Error) {
+func (f *flight) onAppend(t *target, r *api.AppendResult, err *code.Error) {
 	switch {
 	case t.final:
 	case err != nil && (err.Code == code.NotReady || err.Code == code.WrongOwner):
-		p.again(t, "append", err, func() { p.append(t) })
+		f.refusedAppend(t, err)
 	case err != nil && err.Code == code.Unknown:
-		p.answered(t, 0, errUnknown())
+		f.answered(t, 0, errUnknown())
 	case err != nil:
-		p.answered(t, 0, err)
+		f.answered(t, 0, err)
 	default:
 		t.prev = r.Prev
 		if r.Duplicate {
@@ -30,99 +45,109 @@ func (p *push) onAppend(t *target, r *api.AppendResult, err *code.Error) {
 			// in the lane is old: let the room load it.
 			t.prev = r.Seq - 1
 		}
-		p.answered(t, r.Seq, nil)
-		p.locate(t)
+		if t.lane != nil {
+			t.lane.newest = max(t.lane.newest, t.place)
+		}
+		f.answered(t, r.Seq, nil)
+		f.locate(t)
 	}
 }
 
-func (p *push) locate(t *target) {
-	item := &api.LocateItem{Meta: p.meta(), Device: t.device, Product: p.product}
-	p.s.locates.ToOwner(slot.Of(t.device), slot.Key(t.device), p.deadline, item, func(r *api.LocateResult, err *code.Error) {
-		p.events <- func() { p.onLocate(t, r, err) }
+func (f *flight) locate(t *target) {
+	item := &api.LocateItem{Meta: f.meta(), Device: t.device, Product: t.push.product}
+	f.s.locates.ToOwner(slot.Of(t.device), slot.Key(t.device), f.deadline, item, func(r *api.LocateResult, err *code.Error) {
+		f.events <- func() { f.onLocate(t, r, err) }
 	})
 }
 
-func (p *push) onLocate(t *target, r *api.LocateResult, err *code.Error) {
+func (f *flight) onLocate(t *target, r *api.LocateResult, err *code.Error) {
 	switch {
 	case t.final:
 	case err != nil && err.Code == code.Offline:
-		p.undelivered(t, err)
+		f.undelivered(t, err)
 	case err != nil && err.Code.Action() == code.Never:
-		p.undelivered(t, err)
+		f.undelivered(t, err)
 	case err != nil:
-		p.again(t, "locate", err, func() { p.locate(t) })
+		f.locateAgain(t, "locate", err)
 	default:
 		t.located = r
-		p.deliver(t)
+		f.deliver(t)
 	}
 }
 
-func (p *push) deliver(t *target) {
+func (f *flight) deliver(t *target) {
 	at := t.located
-	room, ok := p.s.deps.Peers.Views().View().Get(cluster.Room, at.Room)
+	room, ok := f.s.deps.Peers.Views().View().Get(cluster.Room, at.Room)
 	if !ok || room.Epoch != at.RoomEpoch {
-		p.again(t, "room", code.Errorf(code.NotReady, "room %s is not in this center's view", at.Room), func() { p.locate(t) })
+		f.locateAgain(t, "room", code.Errorf(code.NotReady, "room %s is not in this center's view", at.Room))
 		return
 	}
-	item := &api.DeliverItem{Meta: p.meta(), Device: t.device, Product: p.product, Conn: at.Conn, Epoch: at.Epoch,
-		Message: &api.LaneMessage{Seq: t.seq, Prev: t.prev, Message: p.msg}}
-	p.s.delivers.Submit(room, slot.Key(t.device), p.deadline, item, func(r *api.DeliverResult, err *code.Error) {
-		p.events <- func() { p.onDeliver(t, r, err) }
+	item := &api.DeliverItem{Meta: f.meta(), Device: t.device, Product: t.push.product, Conn: at.Conn, Epoch: at.Epoch,
+		Message: &api.LaneMessage{Seq: t.seq, Prev: t.prev, Message: t.push.msg}}
+	f.s.delivers.Submit(room, slot.Key(t.device), f.deadline, item, func(r *api.DeliverResult, err *code.Error) {
+		f.events <- func() { f.onDeliver(t, r, err) }
 	})
 }
 
-func (p *push) onDeliver(t *target, r *api.DeliverResult, err *code.Error) {
+func (f *flight) onDeliver(t *target, r *api.DeliverResult, err *code.Error) {
 	switch {
 	case t.final:
-	case err != nil && (p.msg.Qos == 0 || err.Code.Action() == code.Never):
-		p.undelivered(t, err) // qos 0 is not sent twice
+	case err != nil && (t.push.msg.Qos == 0 || err.Code.Action() == code.Never):
+		f.undelivered(t, err) // qos 0 is not sent twice
 	case err != nil:
-		p.again(t, "deliver", err, func() { p.locate(t) })
+		f.locateAgain(t, "deliver", err)
 	default:
-		p.onDelivered(t, r.State)
+		f.onDelivered(t, r.State)
 	}
 }
 
-func (p *push) onDelivered(t *target, state api.DeliverResult_State) {
+func (f *flight) onDelivered(t *target, state api.DeliverResult_State) {
 	offline := code.Errorf(code.Offline, "the device is not connected, or takes nothing at the moment, and a qos 0 message is not stored")
 	switch state {
 	case api.DeliverResult_STATE_SENT:
-		p.finish(t, stateSent, nil)
+		f.finish(t, stateSent, nil)
 	case api.DeliverResult_STATE_HAVE, api.DeliverResult_STATE_DUPLICATE:
-		if p.msg.Qos == 0 {
-			p.undelivered(t, offline)
+		if t.push.msg.Qos == 0 {
+			f.undelivered(t, offline)
 			return
 		}
-		p.finish(t, stateSent, nil) // the room answers for it from now on
+		f.finish(t, stateSent, nil) // the room answers for it from now on
 	case api.DeliverResult_STATE_GONE:
-		p.forget(t)
+		f.forget(t)
 		if t.relocated {
-			p.undelivered(t, offline)
+			f.undelivered(t, offline)
 			return
 		}
 		t.relocated = true
-		p.locate(t)
+		f.locate(t)
 	default: // unbound, dropped
-		p.undelivered(t, offline)
+		f.undelivered(t, offline)
+	}
+}
+
+// locateAgain begins the delivery anew.
+func (f *flight) locateAgain(t *target, step string, err *code.Error) {
+	if !f.again(t, step, err, func() { f.locate(t) }) {
+		f.undelivered(t, err)
 	}
 }
 
 // forget tells the register's owner that the room does not have the session
 // that it named: the owner compares, then deletes.
-func (p *push) forget(t *target) {
+func (f *flight) forget(t *target) {
 	at := t.located
-	item := &api.SessionItem{Meta: p.meta(), Op: api.SessionItem_OP_DELETE,
+	item := &api.SessionItem{Meta: f.meta(), Op: api.SessionItem_OP_DELETE,
 		Session: &api.Session{Device: t.device, Room: at.Room, RoomEpoch: at.RoomEpoch, Conn: at.Conn, Epoch: at.Epoch}}
-	p.s.updates.ToOwner(slot.Of(t.device), slot.Key(t.device), p.deadline, item, func(*api.SessionResult, *code.Error) {})
+	f.s.updates.ToOwner(slot.Of(t.device), slot.Key(t.device), f.deadline, item, func(*api.SessionResult, *code.Error) {})
 }
 
 // undelivered ends a target that no room took: stored, or qos 0's error.
-func (p *push) undelivered(t *target, err *code.Error) {
-	if p.msg.Qos == 0 {
-		p.finish(t, "", err)
+func (f *flight) undelivered(t *target, err *code.Error) {
+	if t.push.msg.Qos == 0 {
+		f.finish(t, "", err)
 		return
 	}
-	p.finish(t, stateStored, nil)
+	f.finish(t, stateStored, nil)
 }
 
-func (p *push) meta() *api.Meta { return &api.Meta{RequestId: p.request} }
+func (f *flight) meta() *api.Meta { return &api.Meta{RequestId: f.request} }

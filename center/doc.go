@@ -1,7 +1,8 @@
 // Package center is the API for the business side and the operators. REST
-// (http.go) is a thin door with structs of its own over the methods of
-// api.CenterServer, which server implements; a public gRPC door will stand
-// beside it. Center holds nothing: messages go to saver, sessions are asked of
+// (http.go, routes.go, bodies.go) is a thin door with structs of its own over
+// the methods of api.CenterServer, which server implements; gRPC (grpc.go)
+// stands beside it on the same port, behind the same keys and limits, and
+// openapi.yaml describes REST. Center holds nothing: messages go to saver, sessions are asked of
 // register, connections are the rooms', products and keys are keeper's.
 //
 // # What it promises
@@ -14,14 +15,21 @@
 //     repetition safe.
 //   - With a product's key a call sees and touches only that product's side of
 //     a device (auth.go).
-//   - One bad device never fails its neighbours in a push.
+//   - One bad device never fails its neighbours in a push, one bad message
+//     never its neighbours in a batch.
+//   - The messages of a batch for one device and product are stored in their
+//     order (lane.go).
 //
 // # Limits and what happens at them
 //
 //	requests at once     max_requests                 RATE_LIMITED
+//	requests of a key    key_rate, off by default     RATE_LIMITED, with a hint
 //	pushes in flight     max_in_flight, ..._bytes     RATE_LIMITED, with a hint
 //	queue to a service   the callers' limits          RATE_LIMITED for that device
-//	body                 max_body                     PAYLOAD_TOO_LARGE
+//	body, gRPC message   max_body                     PAYLOAD_TOO_LARGE
+//	body of a batch      16 MiB                       PAYLOAD_TOO_LARGE
+//	bodies of batches    max_in_flight_bytes          RATE_LIMITED
+//	messages of a batch  1,000                        TOO_MANY_TARGETS
 //	payload, devices, ttl, wait, data: limits.go      the code that names the field
 //
 // # How it dies

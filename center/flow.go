@@ -2,7 +2,6 @@ package center
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -17,15 +16,26 @@ const (
 	stateAcked  = "acked"
 )
 
-// push is one message on its way to its devices. One goroutine (run) drives all
-// of them: append, locate, deliver, each a step that ends in an event.
+// push is one message and the devices it is for.
 type push struct {
-	s       *server
-	request string
 	product string
 	msg     *api.Message
+	targets []*target
+}
+
+// size is what the push takes of the budget, beside its targets.
+func (p *push) size() int64 { return int64(len(p.msg.Payload) + len(p.msg.Ext)) }
+
+// flight is the pushes of one call on their way to their devices. One goroutine
+// (run) drives all of them: append, locate, deliver, each a step that ends in
+// an event.
+type flight struct {
+	s       *server
+	request string
 	began   time.Time
+	pushes  []*push
 	stored  chan struct{} // closed when every append was answered
+	taken   chan struct{} // closed when every qos 0 message was taken by a room or refused
 	settled chan struct{} // closed when nothing more will happen
 
 	// Owned by run.
@@ -33,40 +43,38 @@ type push struct {
 	deadline time.Time
 	open     int // targets that are not final
 	unstored int // targets whose append was not answered
-	later    []retry
+	untaken  int // qos 0 targets that are not final
+	later    retries
 
-	mu      sync.Mutex // guards what results reads of targets
-	targets []*target
+	mu sync.Mutex // guards what results reads of targets
 }
 
 // target is one device of a push.
 type target struct {
+	push   *push
 	device string
+	lane   *lane // nil: no other message of the flight goes there
+	place  int   // in the lane
 
 	// Owned by run.
 	attempts  int
+	refusal   *code.Error // of the append that is to be repeated
 	relocated bool
 	located   *api.LocateResult
 	prev      uint64
 	final     bool
 
-	// Guarded by push.mu.
+	// Guarded by flight.mu.
 	seq   uint64
 	state string
 	err   *code.Error
 }
 
-type retry struct {
-	at time.Time
-	do func()
-}
-
-func newPush(s *server, request, product string, msg *api.Message, devices []string, began time.Time) *push {
-	p := &push{s: s, request: request, product: product, msg: msg, began: began,
-		stored: make(chan struct{}), settled: make(chan struct{}), events: make(chan func(), len(devices))}
+func newPush(product string, msg *api.Message, devices []string) *push {
+	p := &push{product: product, msg: msg}
 	seen := make(map[string]bool, len(devices))
 	for _, d := range devices {
-		t := &target{device: d, err: checkID("devices", d)}
+		t := &target{push: p, device: d, err: checkID("devices", d)}
 		if t.err == nil && seen[d] {
 			t.err = code.Invalid("devices", "the device is named twice")
 		}
@@ -76,129 +84,115 @@ func newPush(s *server, request, product string, msg *api.Message, devices []str
 	return p
 }
 
-// run drives the push until every device is settled, or its time is over, or
-// ctx ends.
-func (p *push) run(ctx context.Context) {
-	defer close(p.settled)
-	p.deadline = p.began.Add(p.s.cfg.AppendTimeout.Std())
-	for _, t := range p.targets {
-		if t.err != nil {
-			continue
-		}
-		p.open++
-		if p.msg.Qos == 0 {
-			p.locate(t)
-		} else {
-			p.unstored++
-			p.append(t)
-		}
+func newFlight(s *server, request string, began time.Time, pushes ...*push) *flight {
+	f := &flight{s: s, request: request, began: began, pushes: pushes,
+		stored: make(chan struct{}), taken: make(chan struct{}), settled: make(chan struct{})}
+	n := 0
+	for _, p := range pushes {
+		n += len(p.targets)
 	}
-	p.checkStored()
+	f.events = make(chan func(), n)
+	if len(pushes) > 1 {
+		findLanes(pushes)
+	}
+	return f
+}
+
+// run drives the flight until every device is settled, or its time is over, or
+// ctx ends.
+func (f *flight) run(ctx context.Context) {
+	defer close(f.settled)
+	f.deadline = f.began.Add(f.s.cfg.AppendTimeout.Std())
+	f.launch()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for p.open > 0 {
-		timer.Reset(time.Until(p.nextWake()))
+	for f.open > 0 {
+		timer.Reset(time.Until(f.nextWake()))
 		select {
-		case event := <-p.events:
+		case event := <-f.events:
 			event()
 		case <-timer.C:
-			if !time.Now().Before(p.deadline) {
-				p.giveUp()
+			if !time.Now().Before(f.deadline) {
+				f.giveUp()
 				break
 			}
-			p.repeat(time.Now())
+			f.repeat(time.Now())
 		case <-ctx.Done():
-			p.giveUp()
+			f.giveUp()
 		}
 	}
-	p.s.metrics.stage("settled", p.began)
-	for _, r := range p.results() {
-		label := r.State
-		if r.Error != nil {
-			label = code.Code(r.Error.Code).String()
+	f.s.metrics.stage("settled", f.began)
+	for _, p := range f.pushes {
+		for _, r := range f.results(p) {
+			label := r.State
+			if r.Error != nil {
+				label = code.Code(r.Error.Code).String()
+			}
+			f.s.metrics.targets.WithLabelValues(label).Inc()
 		}
-		p.s.metrics.targets.WithLabelValues(label).Inc()
+	}
+}
+
+// launch begins with every target, in order.
+func (f *flight) launch() {
+	var first []*target
+	for _, p := range f.pushes {
+		for _, t := range p.targets {
+			if t.err != nil {
+				continue
+			}
+			f.open++
+			if p.msg.Qos == 0 {
+				f.untaken++
+			} else {
+				f.unstored++
+			}
+			first = append(first, t)
+		}
+	}
+	f.checkTaken()
+	f.checkStored()
+	view := f.s.deps.Peers.Views().View()
+	for _, t := range first {
+		if t.push.msg.Qos == 0 {
+			f.locate(t)
+		} else {
+			f.append(t, view)
+		}
 	}
 }
 
 // checkStored tells the answer that storing is over, and gives the delivery its
 // own time.
-func (p *push) checkStored() {
-	if p.unstored > 0 {
+func (f *flight) checkStored() {
+	if f.unstored > 0 {
 		return
 	}
-	close(p.stored)
-	p.deadline = time.Now().Add(p.s.cfg.DeliverDeadline.Std())
+	close(f.stored)
+	f.deadline = time.Now().Add(f.s.cfg.DeliverDeadline.Std())
+}
+
+func (f *flight) checkTaken() {
+	if f.untaken == 0 {
+		close(f.taken)
+	}
 }
 
 // giveUp ends every open target as it stands.
-func (p *push) giveUp() {
-	for _, t := range p.targets {
-		if t.final || p.errOf(t) != nil {
-			continue
+func (f *flight) giveUp() {
+	for _, p := range f.pushes {
+		for _, t := range p.targets {
+			if t.final || f.errOf(t) != nil {
+				continue
+			}
+			switch {
+			case p.msg.Qos == 0:
+				f.finish(t, "", code.Errorf(code.Deadline, "no room has taken the message in time"))
+			case t.state == "":
+				f.answered(t, 0, errUnknown())
+			default:
+				f.finish(t, stateStored, nil)
+			}
 		}
-		switch {
-		case p.msg.Qos == 0:
-			p.finish(t, "", code.Errorf(code.Deadline, "no room has taken the message in time"))
-		case t.state == "":
-			p.answered(t, 0, errUnknown())
-		default:
-			p.finish(t, stateStored, nil)
-		}
-	}
-}
-
-// again repeats a step after a back-off of 25 ms doubling to 800 ms with
-// jitter, not under the error's hint, unless the deadline comes first.
-func (p *push) again(t *target, step string, err *code.Error, do func()) {
-	p.s.metrics.retries.WithLabelValues(step).Inc()
-	at := time.Now().Add(max(backoff(t.attempts), min(err.Retry, time.Second)))
-	t.attempts++
-	if at.Before(p.deadline) {
-		p.later = append(p.later, retry{at, do})
-		return
-	}
-	if step == "append" {
-		p.answered(t, 0, err)
-	} else {
-		p.undelivered(t, err)
-	}
-}
-
-// repeat runs the steps that are due.
-func (p *push) repeat(now time.Time) {
-	all := p.later
-	p.later = nil
-	for _, r := range all {
-		if r.at.After(now) {
-			p.later = append(p.later, r)
-		} else {
-			r.do()
-		}
-	}
-}
-
-func (p *push) nextWake() time.Time {
-	wake := p.deadline
-	for _, r := range p.later {
-		if r.at.Before(wake) {
-			wake = r.at
-		}
-	}
-	return wake
-}
-
-func backoff(attempts int) time.Duration {
-	d := 25 * time.Millisecond << min(attempts, 5)
-	return d/2 + rand.N(d/2+1)
-}
-
-// pause waits as backoff says, or until ctx ends.
-func pause(ctx context.Context, attempts int) {
-	t := time.NewTimer(backoff(attempts))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
 	}
 }

@@ -8,53 +8,116 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"time"
+
+	"google.golang.org/grpc"
 
 	"longlink/pkg/code"
 	"longlink/pkg/lifecycle"
 	"longlink/pkg/rpc"
 )
 
-// door is REST: it lets requests in, finds their route, and writes answers.
+// door lets requests in, over REST and over gRPC, which share the port, the
+// keys and the limits. For REST it finds the route and writes the answer.
 type door struct {
 	s     *server
 	keys  *keyring
+	rates *keyRates
 	slots chan struct{} // requests at once
+	rest  http.Handler
+	grpc  *grpc.Server
+	guard *lifecycle.Group // of panics only
+
+	mu     sync.Mutex
+	closed bool
+	calls  sync.WaitGroup // grows under mu while not closed
 }
 
 func newDoor(s *server) *door {
-	return &door{s: s, keys: newKeyring(s.deps.Directory), slots: make(chan struct{}, s.cfg.MaxRequests)}
-}
-
-func (d *door) handler() http.Handler {
+	d := &door{s: s, keys: newKeyring(s.deps.Directory), rates: newKeyRates(s.cfg.KeyRate), slots: make(chan struct{}, s.cfg.MaxRequests),
+		guard: lifecycle.NewGroup(context.Background(), s.log, s.deps.Life)}
 	mux := http.NewServeMux()
 	for path, m := range d.s.routes() {
 		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { d.serve(w, r, m) })
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { d.serve(w, r, nil) })
-	return mux
+	mux.HandleFunc("GET /openapi.yaml", d.serveOpenAPI)
+	d.rest, d.grpc = mux, newGRPC(d)
+	return d
 }
+
+// ServeHTTP implements http.Handler.
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if isGRPC(r) {
+		d.serveGRPC(w, r)
+		return
+	}
+	d.rest.ServeHTTP(w, r)
+}
+
+// begin counts a call in; end must follow. False: the door is closed.
+func (d *door) begin() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.closed {
+		d.calls.Add(1)
+	}
+	return !d.closed
+}
+
+func (d *door) end() { d.calls.Done() }
 
 // drain returns when no request is worked on; later ones are refused.
 func (d *door) drain() {
-	for range cap(d.slots) {
-		d.slots <- struct{}{}
-	}
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.calls.Wait()
+	d.grpc.Stop()
 }
 
-// serve answers one request. Everything that went wrong leaves here, once.
-func (d *door) serve(w http.ResponseWriter, r *http.Request, m methods) {
-	began := time.Now()
+// admit lets a request in whose key is valid; leave must follow when there is
+// no error.
+func (d *door) admit(r *http.Request, now time.Time) (who principal, leave func(), err *code.Error) {
+	if !d.begin() {
+		return who, nil, code.Errorf(code.Shutdown, "this center is stopping")
+	}
+	select {
+	case d.slots <- struct{}{}:
+	default:
+		d.end()
+		return who, nil, code.Errorf(code.RateLimited, "this center works on %d requests, as many as it takes", cap(d.slots))
+	}
+	leave = func() { <-d.slots; d.end() }
+	if who, err = d.keys.identify(r.Header.Get("Authorization"), now); err == nil {
+		err = d.rates.take(who, now)
+	}
+	if err != nil {
+		leave()
+		return who, nil, err
+	}
+	return who, leave, nil
+}
+
+// identify gives the request the id that it came with, or a new one, and tells
+// it in the answer.
+func (d *door) identify(w http.ResponseWriter, r *http.Request) context.Context {
 	id := r.Header.Get("X-Request-Id")
 	if !validID(id) {
 		id = rpc.NewRequestID()
 	}
 	w.Header().Set("X-Request-Id", id)
-	ctx := rpc.WithRequestID(r.Context(), id)
+	return rpc.WithRequestID(r.Context(), id)
+}
 
-	call, status, out := "none", http.StatusOK, any(nil)
-	var who principal
-	err := lifecycle.NewGroup(ctx, d.s.log, d.s.deps.Life).Guard("center.http", func() error {
+// serve answers one request of REST. Everything that went wrong leaves here,
+// once.
+func (d *door) serve(w http.ResponseWriter, r *http.Request, m methods) {
+	c := visit{call: "none", began: time.Now()}
+	ctx := d.identify(w, r)
+	status, out := http.StatusOK, any(nil)
+	err := d.guard.Guard("center.http", func() error {
 		rt, pathID, cerr := route{}, "", errNoSuchCall(r)
 		if m != nil {
 			rt, pathID, cerr = m.find(r)
@@ -62,22 +125,30 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, m methods) {
 		if cerr != nil {
 			return cerr
 		}
-		call, status = rt.call, rt.status
-		select {
-		case d.slots <- struct{}{}:
-			defer func() { <-d.slots }()
-		default:
-			return code.Errorf(code.RateLimited, "this center works on %d requests, as many as it takes", cap(d.slots))
-		}
-		if who, cerr = d.keys.identify(r.Header.Get("Authorization"), began); cerr != nil {
+		c.call, status = rt.call, max(rt.status, http.StatusOK)
+		who, leave, cerr := d.admit(r, c.began)
+		if cerr != nil {
 			return cerr
 		}
+		defer leave()
+		c.who = who
 		query, qerr := url.ParseQuery(r.URL.RawQuery)
 		if qerr != nil {
 			return code.Errorf(code.Malformed, "the query in the URL cannot be read")
 		}
 		req := &request{id: pathID, query: query}
-		if req.body, cerr = readBody(w, r, int64(d.s.cfg.MaxBody)); cerr != nil {
+		limit := d.s.cfg.bodyLimit(rt.batch)
+		if rt.batch {
+			size := r.ContentLength
+			if size < 0 {
+				size = limit
+			}
+			if cerr := d.s.takeBody(size, limit); cerr != nil {
+				return cerr
+			}
+			defer d.s.budget.free(0, size)
+		}
+		if req.body, cerr = readBody(w, r, limit); cerr != nil {
 			return cerr
 		}
 		var derr error
@@ -85,19 +156,40 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, m methods) {
 		return derr
 	})
 	e := d.failure(ctx, err)
-	name := code.OK.String()
 	if e != nil {
-		name = e.Code.String()
 		status = writeError(w, e)
 	} else {
 		writeJSON(w, status, out)
 	}
-	d.s.metrics.requests.WithLabelValues(call, name).Inc()
-	level := slog.LevelDebug
-	if status >= 500 {
-		level = slog.LevelWarn
+	d.note(ctx, c, e, err)
+}
+
+// visit is what is noted of a call.
+type visit struct {
+	call  string // metric label
+	began time.Time
+	who   principal
+}
+
+// note counts and logs a call: e was answered, because of err.
+func (d *door) note(ctx context.Context, c visit, e *code.Error, err error) {
+	name, level := code.OK.String(), slog.LevelDebug
+	if e != nil {
+		name = e.Code.String()
+		if h := e.Code.HTTP(); h == 0 || h >= 500 {
+			level = slog.LevelWarn
+		}
 	}
-	d.s.log.Log(ctx, level, "api call", "request_id", id, "call", call, "code", name, "product", who.product, "key", who.keyID, "took", time.Since(began), "err", err)
+	d.s.metrics.requests.WithLabelValues(c.call, name).Inc()
+	d.s.log.Log(ctx, level, "api call", "request_id", rpc.RequestID(ctx), "call", c.call, "code", name, "product", c.who.product, "key", c.who.keyID, "took", time.Since(c.began), "err", err)
+}
+
+// takeBody admits the body of a batch, which is large enough to be counted.
+func (s *server) takeBody(size, limit int64) *code.Error {
+	if size > limit {
+		return errBodyTooLong(limit)
+	}
+	return s.budget.take(0, size)
 }
 
 // failure is the error that is answered; text that is not meant for callers

@@ -10,6 +10,12 @@ import (
 	"longlink/pkg/slot"
 )
 
+// What a kick has done.
+const (
+	kickKicked  = "kicked"  // the connection was closed
+	kickUnbound = "unbound" // the product was unbound
+)
+
 // KickDevice implements api.CenterServer: the operator's key closes the
 // device's connection, a product's key unbinds the product. OFFLINE when the
 // device is not connected. While that is not known, or somebody on the way does
@@ -26,9 +32,9 @@ func (s *server) KickDevice(ctx context.Context, r *api.KickDeviceRequest) (*api
 		return nil, code.Invalid("reason", "has %d bytes, at most %d are taken", len(r.Reason), maxReason)
 	}
 	req := &api.KickRequest{Devices: []string{r.Device}, Product: who.product, Message: r.Reason, Code: uint32(code.Kicked)}
-	out := &api.KickDeviceReply{State: "kicked"}
+	out := &api.KickDeviceReply{State: kickKicked}
 	if !who.operator() {
-		req.Code, out.State = uint32(code.Unbound), "unbound"
+		req.Code, out.State = uint32(code.Unbound), kickUnbound
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.CallTimeout.Std())
 	defer cancel()

@@ -11,6 +11,8 @@ import (
 const (
 	maxPayload     = 64 << 10 // bytes
 	maxDevices     = 1000     // devices of one push
+	maxBatch       = 1000     // messages of one batch
+	maxBatchBody   = 16 << 20 // bytes of a batch's body
 	maxQuery       = 100      // devices of one query
 	maxDataEntries = 16
 	maxDataBytes   = 4 << 10 // keys and values together

@@ -25,7 +25,7 @@ func newMetrics(reg prometheus.Registerer, b *budget) *metrics {
 	reg.MustRegister(m.requests, m.push, m.targets, m.retries,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "longlink_center_push_in_flight", Help: "Device messages being stored, delivered or waited for."},
 			func() float64 { n, _ := b.used(); return float64(n) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "longlink_center_push_in_flight_bytes", Help: "Bytes of the messages of those pushes."},
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "longlink_center_push_in_flight_bytes", Help: "Bytes of the messages of those pushes, and of the bodies of batches."},
 			func() float64 { _, n := b.used(); return float64(n) }))
 	return m
 }

@@ -21,37 +21,54 @@ func (s *server) Push(ctx context.Context, r *api.PushRequest) (*api.PushReply, 
 	if err != nil {
 		return nil, err
 	}
-	size := int64(len(p.msg.Payload) + len(p.msg.Ext))
-	if err := s.budget.take(len(p.targets), size); err != nil {
+	if err := s.budget.take(len(p.targets), p.size()); err != nil {
 		return nil, err
 	}
-	// The budget is given back when both the answer and the delivery are done.
-	answered := make(chan struct{})
+	f := newFlight(s, rpc.RequestID(ctx), began, p)
+	defer s.start(f)()
+	if err := f.awaitStored(ctx); err != nil {
+		return nil, err
+	}
+	if wait := time.Duration(r.WaitMs) * time.Millisecond; wait > 0 {
+		s.awaitAcks(ctx, f, began.Add(wait))
+		s.metrics.stage("acked", began)
+	} else {
+		f.handedOver(ctx)
+	}
+	return f.reply(r, p)
+}
+
+// start runs the flight, which outlives the answer. answered must be called
+// once: the budget is given back when both the answer and the delivery are
+// done.
+func (s *server) start(f *flight) (answered func()) {
+	done := make(chan struct{})
 	s.group.Task("center.push", func(ctx context.Context) error {
-		defer s.budget.free(len(p.targets), size)
-		p.run(ctx)
-		<-answered
+		defer func() {
+			for _, p := range f.pushes {
+				s.budget.free(len(p.targets), p.size())
+			}
+		}()
+		f.run(ctx)
+		<-done
 		return nil
 	})
-	defer close(answered)
+	return func() { close(done) }
+}
 
+func (f *flight) awaitStored(ctx context.Context) error {
 	select {
-	case <-p.stored:
+	case <-f.stored:
 	case <-ctx.Done():
-		return nil, errUnknown()
+		return errUnknown()
 	}
-	s.metrics.stage("stored", began)
-	wait := time.Duration(r.WaitMs) * time.Millisecond
-	switch {
-	case wait > 0:
-		s.awaitAcks(ctx, p, began.Add(wait))
-		s.metrics.stage("acked", began)
-	case p.msg.Qos == 0:
-		p.settledBy(ctx, time.Now().Add(s.cfg.DeliverDeadline.Std()))
-	default:
-		p.settledBy(ctx, time.Now().Add(s.cfg.SentWait.Std()))
-	}
-	reply := &api.PushReply{Id: p.msg.Id, Results: p.results()}
+	f.s.metrics.stage("stored", f.began)
+	return nil
+}
+
+// reply is the answer to one push of the flight.
+func (f *flight) reply(r *api.PushRequest, p *push) (*api.PushReply, error) {
+	reply := &api.PushReply{Id: p.msg.Id, Results: f.results(p)}
 	if r.Device != "" {
 		if e := rpc.ErrorOf(reply.Results[0].Error); e != nil {
 			return nil, e
@@ -87,7 +104,7 @@ func (s *server) plan(ctx context.Context, r *api.PushRequest, now time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	p := newPush(s, rpc.RequestID(ctx), r.Product, msg, devices, now)
+	p := newPush(r.Product, msg, devices)
 	if r.Device != "" && p.targets[0].err != nil {
 		return nil, p.targets[0].err.WithField("device")
 	}
@@ -123,19 +140,19 @@ func targetsOf(r *api.PushRequest) ([]string, *code.Error) {
 
 // awaitAcks asks the savers of the devices' slots to tell when the acks pass,
 // all at once, and returns when all have or the time is over.
-func (s *server) awaitAcks(ctx context.Context, p *push, until time.Time) {
+func (s *server) awaitAcks(ctx context.Context, f *flight, until time.Time) {
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	open := p.unacked()
+	open := f.unacked()
 	s.each(ctx, "center.wait", len(open), len(open), func(ctx context.Context, n int) {
 		t := open[n]
 		for try := 0; ctx.Err() == nil; try++ {
 			cc, err := s.deps.Peers.ToOwner(cluster.Saver, slot.Of(t.device))
 			if err == nil {
 				var rep *api.WaitAckReply
-				rep, err = api.NewSaverClient(cc).WaitAck(ctx, &api.WaitAckRequest{Device: t.device, Product: p.product, Seq: t.seq, WaitMs: uint32(time.Until(until).Milliseconds()) + 1})
+				rep, err = api.NewSaverClient(cc).WaitAck(ctx, &api.WaitAckRequest{Device: t.device, Product: t.push.product, Seq: t.seq, WaitMs: uint32(time.Until(until).Milliseconds()) + 1})
 				if err == nil && rep.Acked {
-					p.acked(t)
+					f.acked(t)
 					return
 				}
 			}

@@ -10,68 +10,80 @@ import (
 )
 
 // answered notes an append's answer.
-func (p *push) answered(t *target, seq uint64, err *code.Error) {
+func (f *flight) answered(t *target, seq uint64, err *code.Error) {
 	if err != nil {
-		p.finish(t, "", err)
+		f.finish(t, "", err)
 	} else {
-		p.mu.Lock()
+		f.mu.Lock()
 		t.seq, t.state = seq, stateStored
-		p.mu.Unlock()
+		f.mu.Unlock()
 	}
-	p.unstored--
-	p.checkStored()
+	f.unstored--
+	f.checkStored()
 }
 
-func (p *push) finish(t *target, state string, err *code.Error) {
-	p.mu.Lock()
+func (f *flight) finish(t *target, state string, err *code.Error) {
+	f.mu.Lock()
 	if t.state != stateAcked {
 		t.state = state
 	}
 	t.err = err
-	p.mu.Unlock()
+	f.mu.Unlock()
 	t.final = true
-	p.open--
+	f.open--
+	if t.push.msg.Qos == 0 {
+		f.untaken--
+		f.checkTaken()
+	}
 }
 
-func (p *push) errOf(t *target) *code.Error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (f *flight) errOf(t *target) *code.Error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return t.err
 }
 
-// settledBy returns when every target is final, the time is over or ctx ends.
-func (p *push) settledBy(ctx context.Context, until time.Time) {
-	t := time.NewTimer(time.Until(until))
-	defer t.Stop()
+// handedOver returns when every qos 0 message was taken or refused, and every
+// other one was taken by a room or its time, sent_wait, is over; or ctx ends.
+func (f *flight) handedOver(ctx context.Context) {
+	timer := time.NewTimer(f.s.cfg.SentWait.Std())
+	defer timer.Stop()
 	select {
-	case <-p.settled:
-	case <-t.C:
+	case <-f.taken:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-f.settled:
+	case <-timer.C:
 	case <-ctx.Done():
 	}
 }
 
 // unacked are the targets that were stored.
-func (p *push) unacked() (out []*target) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, t := range p.targets {
-		if t.err == nil && t.seq > 0 {
-			out = append(out, t)
+func (f *flight) unacked() (out []*target) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.pushes {
+		for _, t := range p.targets {
+			if t.err == nil && t.seq > 0 {
+				out = append(out, t)
+			}
 		}
 	}
 	return out
 }
 
-func (p *push) acked(t *target) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+func (f *flight) acked(t *target) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	t.state = stateAcked
 }
 
-// results is how the targets stand now, in their order.
-func (p *push) results() []*api.PushResult {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// results is how the targets of a push stand now, in their order.
+func (f *flight) results(p *push) []*api.PushResult {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	out := make([]*api.PushResult, len(p.targets))
 	for i, t := range p.targets {
 		r := &api.PushResult{Device: t.device, Seq: t.seq, State: t.state}

@@ -14,7 +14,8 @@ import (
 // A route is one call of REST: what to do with a request whose caller is known.
 type route struct {
 	call   string // metric label
-	status int    // of a success
+	status int    // of a success; 0: 200
+	batch  bool   // takes the body of a batch
 	do     func(ctx context.Context, r *request) (any, error)
 }
 
@@ -25,14 +26,15 @@ type methods map[string]route
 // routes is the table of REST's calls.
 func (s *server) routes() map[string]methods {
 	return map[string]methods{
-		"/v1/push":          {"POST": {"push", 200, s.restPush}},
-		"/v1/devices:query": {"POST": {"query_devices", 200, s.restQuery}},
-		"/v1/devices/{id}":  {"GET": {"get_device", 200, s.restDevice}, "POST :kick": {"kick_device", 200, s.restKick}},
-		"/v1/services":      {"GET": {"list_services", 200, s.restServices}},
-		"/v1/products":      {"GET": {"list_products", 200, s.restProducts}, "POST": {"create_product", 201, s.restCreateProduct}},
-		"/v1/products/{id}": {"GET": {"get_product", 200, s.restProduct}, "DELETE": {"delete_product", 204, s.restDeleteProduct},
-			"POST :rotate-key": {"rotate_product_key", 200, s.restRotate}},
-		"/v1/tokens": {"POST": {"create_token", 201, s.restToken}},
+		"/v1/push":          {"POST": {call: "push", do: s.restPush}},
+		"/v1/push:batch":    {"POST": {call: "push_batch", batch: true, do: s.restPushBatch}},
+		"/v1/devices:query": {"POST": {call: "query_devices", do: s.restQuery}},
+		"/v1/devices/{id}":  {"GET": {call: "get_device", do: s.restDevice}, "POST :kick": {call: "kick_device", do: s.restKick}},
+		"/v1/services":      {"GET": {call: "list_services", do: s.restServices}},
+		"/v1/products":      {"GET": {call: "list_products", do: s.restProducts}, "POST": {call: "create_product", status: 201, do: s.restCreateProduct}},
+		"/v1/products/{id}": {"GET": {call: "get_product", do: s.restProduct}, "DELETE": {call: "delete_product", status: 204, do: s.restDeleteProduct},
+			"POST :rotate-key": {call: "rotate_product_key", do: s.restRotate}},
+		"/v1/tokens": {"POST": {call: "create_token", status: 201, do: s.restToken}},
 	}
 }
 
@@ -102,11 +104,7 @@ func (s *server) restQuery(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make([]deviceAnswer, len(rep.Devices))
-	for i, d := range rep.Devices {
-		list[i] = answerDevice(d)
-	}
-	return map[string]any{"devices": list}, nil
+	return answerDevices(rep), nil
 }
 
 func (s *server) restKick(ctx context.Context, r *request) (any, error) {
@@ -118,7 +116,7 @@ func (s *server) restKick(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]string{"state": rep.State}, nil
+	return kickAnswer{rep.State}, nil
 }
 
 func (s *server) restServices(ctx context.Context, r *request) (any, error) {
@@ -148,11 +146,7 @@ func (s *server) restProducts(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := productsAnswer{Products: make([]productAnswer, len(rep.Products)), NextCursor: rep.NextCursor}
-	for i, p := range rep.Products {
-		out.Products[i] = answerProduct(p)
-	}
-	return out, nil
+	return answerProducts(rep), nil
 }
 
 func (s *server) restProduct(ctx context.Context, r *request) (any, error) {

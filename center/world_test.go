@@ -44,12 +44,13 @@ type world struct {
 	keys   map[string]string // product to key
 	proms  *prometheus.Registry
 	stop   func() // ends the center; more than once is fine
+	log    *testLog
 }
 
 func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, saver: newFakeSaver(), reg: newFakeRegister(), room: &fakeRoom{}, coord: &fakeCoordinator{}, keeper: &fakeKeeper{},
-		keys: map[string]string{}, proms: prometheus.NewRegistry()}
+		keys: map[string]string{}, proms: prometheus.NewRegistry(), log: &testLog{t: t}}
 	op, opHash := token.NewOperatorKey(time.Now())
 	w.op, w.dir = op, &fakeProducts{all: map[string]*cluster.Product{}, secrets: &cluster.Secrets{
 		TokenSecrets: []cluster.GrantSecret{token.NewSecret()}, OperatorKeys: []cluster.KeyHash{opHash}}}
@@ -78,7 +79,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 		serve(cluster.Keeper, func(r grpc.ServiceRegistrar) { api.RegisterKeeperServer(r, w.keeper) }),
 	)
 	batches, life := batch.NewMetrics(w.proms), lifecycle.NewMetrics(w.proms)
-	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	peers := rpc.NewPeers(net, w.views, rpc.Identity{ID: "center-1", Epoch: 3}, log, batches, life)
 	cfg := DefaultConfig()
 	cfg.Listen = "127.0.0.1:0"
@@ -115,12 +116,24 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	return w
 }
 
-// testLog shows the log of a test that failed.
-type testLog struct{ t *testing.T }
+// testLog shows the log of a test that failed, and keeps it.
+type testLog struct {
+	t    *testing.T
+	mu   sync.Mutex
+	text bytes.Buffer
+}
 
-func (l testLog) Write(b []byte) (int, error) {
+func (l *testLog) Write(b []byte) (int, error) {
 	l.t.Log(string(bytes.TrimSpace(b)))
-	return len(b), nil
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *testLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }
 
 // answer is what a call came to.

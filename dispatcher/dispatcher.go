@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 
 	"longlink/pkg/cluster"
+	"longlink/pkg/httpstop"
 	"longlink/pkg/lifecycle"
 	"longlink/pkg/rpc"
 	"longlink/pkg/service"
@@ -91,6 +92,7 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 		IdleTimeout:  idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
+	stopper := httpstop.New(srv)
 	g := lifecycle.NewGroup(ctx, s.log, s.life)
 	g.Go("dispatcher http", func(context.Context) error {
 		err := srv.Serve(&limited{Listener: s.lis, max: int64(s.cfg.MaxConnections), m: s.metrics})
@@ -106,10 +108,7 @@ func (s *Service) Run(ctx context.Context, ready func()) error {
 		<-ctx.Done()
 		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 		defer cancel()
-		if srv.Shutdown(sctx) != nil {
-			return srv.Close()
-		}
-		return nil
+		return stopper.Stop(sctx)
 	})
 	ready()
 	return g.Wait()

@@ -54,6 +54,7 @@ func (s *Saver) ack(ctx context.Context, c *lane.Conn, jobs []*ackJob) (unready 
 func (s *Saver) passed(ref lane.Ref, cursor uint64) {
 	s.cursors.put(ref, cursor)
 	s.waiters.passed(ref, cursor)
+	s.sweep.table.acked(ref, cursor)
 }
 
 func (s *Saver) ackJobOf(it *api.AckItem) (*ackJob, *code.Error) {

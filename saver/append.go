@@ -62,23 +62,26 @@ func (s *Saver) append(ctx context.Context, c *lane.Conn, jobs []*appendJob) (un
 			}
 		}
 	}()
+	if s.commits.isAway() {
+		failAll(jobs, code.Errorf(code.Unavailable, "the ledger cannot be reached"))
+		return nil, nil
+	}
+	open := s.sweepable(jobs)
+	if len(open) == 0 {
+		return nil, nil
+	}
 	// Whatever ends this function early, a panic included, is after (1) began.
-	begun := jobs
+	begun := open
 	defer func() {
 		for _, j := range begun {
 			if !j.done {
+				s.keep(j, false)
 				j.unknown()
 			}
 		}
 	}()
-
-	if s.commits.isAway() {
-		begun = nil
-		failAll(jobs, code.Errorf(code.Unavailable, "the ledger cannot be reached"))
-		return nil, nil
-	}
-	items := make([]lane.AppendItem, len(jobs))
-	for i, j := range jobs {
+	items := make([]lane.AppendItem, len(open))
+	for i, j := range open {
 		items[i] = lane.AppendItem{Ref: j.ref, ID: j.message.Id, ExpiresMS: j.message.ExpiresMs,
 			CollapseKey: j.message.CollapseKey, DedupID: j.message.DedupId, Body: j.body}
 	}
@@ -87,14 +90,14 @@ func (s *Saver) append(ctx context.Context, c *lane.Conn, jobs []*appendJob) (un
 	s.metrics.script("append", start)
 	if lane.Refused(err) {
 		begun = nil
-		failAll(jobs, code.Errorf(code.Unavailable, "Redis takes no messages at the moment"))
+		failAll(open, code.Errorf(code.Unavailable, "Redis takes no messages at the moment"))
 	}
 	if err != nil {
 		return nil, err
 	}
 	var stored []*appendJob
 	begun = nil
-	for i, j := range jobs {
+	for i, j := range open {
 		j.stored = out[i]
 		s.metrics.expired(out[i].Expired)
 		switch out[i].Status {
@@ -115,9 +118,10 @@ func (s *Saver) append(ctx context.Context, c *lane.Conn, jobs []*appendJob) (un
 	begun = stored
 	s.seams.at(s.seams.afterScript)
 	if err := s.commit(ctx, stored); err != nil {
-		s.log.Error("commit failed; the messages are in Redis, their callers were told UNKNOWN", "messages", len(stored), "err", err)
+		s.troubles.commit.saw(len(stored), err)
 		return unready, nil
 	}
+	s.troubles.commit.fine()
 	s.seams.at(s.seams.afterCommit)
 	states, err := c.States(ctx, slotsOf(stored))
 	lost := err != nil
@@ -128,10 +132,36 @@ func (s *Saver) append(ctx context.Context, c *lane.Conn, jobs []*appendJob) (un
 		s.void(ctx, stored)
 		return unready, err
 	}
+	s.troubles.void.fine()
 	for _, j := range stored {
+		s.keep(j, true)
 		j.answer(j.yes())
 	}
 	return unready, nil
+}
+
+// sweepable refuses the jobs whose lanes the sweep could not keep.
+func (s *Saver) sweepable(jobs []*appendJob) (open []*appendJob) {
+	for _, j := range jobs {
+		if !s.sweep.table.room(j.ref) {
+			j.fail(code.Errorf(code.RateLimited, "too many lanes wait for their devices to be found"))
+			continue
+		}
+		open = append(open, j)
+	}
+	return open
+}
+
+// keep hands a message to the sweep before its append is answered; sure: with
+// yes. One without a seq is not known to be stored.
+func (s *Saver) keep(j *appendJob, sure bool) {
+	seq, expires := j.stored.Seq, j.message.ExpiresMs
+	if j.repeat.Seq > 0 {
+		seq, expires = j.repeat.Seq, j.repeat.ExpiresMS
+	}
+	if seq > 0 {
+		s.sweep.table.stored(j.ref, seq, expires, sure, time.Now())
+	}
 }
 
 // yes is the answer for a stored message. A repeated one is answered with
@@ -208,7 +238,7 @@ func (s *Saver) void(ctx context.Context, jobs []*appendJob) {
 	vctx, cancel := context.WithTimeout(ctx, s.cfg.Ledger.Timeout.Std())
 	defer cancel()
 	err := s.ledger.Void(vctx, keys, replaced)
-	s.log.Warn("Redis changed during appends; their rows were marked void", "messages", len(keys), "err", err)
+	s.troubles.void.saw(len(keys), err)
 }
 
 func (s *Saver) countAppend(j *appendJob) {

@@ -68,6 +68,9 @@ func (s *Saver) commitGroup(ctx context.Context, group []*commit) error {
 	}
 	start := time.Now()
 	err := s.ledger.Commit(ctx, batches)
+	if err != nil && s.stored(ctx, batches) {
+		err = s.ledger.Commit(ctx, batches)
+	}
 	s.metrics.commits.Observe(time.Since(start).Seconds())
 	s.metrics.commitRows.Observe(float64(rows))
 	if err != nil { // of these rows, or is nobody there?
@@ -82,6 +85,34 @@ func (s *Saver) commitGroup(ctx context.Context, group []*commit) error {
 
 // isAway is true while the ledger is taken to be away.
 func (c *commits) isAway() bool { return time.Now().UnixNano() < c.away.Load() }
+
+// stored moves the fresh rows that are in the ledger already to those that may
+// be: the repetition of a push, through another saver, may be committed before
+// the push itself, and must not cost its neighbours their commit. False when
+// there is none.
+func (s *Saver) stored(ctx context.Context, batches []ledger.Batch) (moved bool) {
+	var fresh []ledger.Row
+	for _, b := range batches {
+		fresh = append(fresh, b.Fresh...)
+	}
+	there, err := s.ledger.Stored(ctx, fresh)
+	if err != nil || len(there) == 0 {
+		return false
+	}
+	for i := range batches {
+		b := &batches[i]
+		rest := make([]ledger.Row, 0, len(b.Fresh))
+		for _, r := range b.Fresh {
+			if there[ledger.Key{Slot: r.Slot, Seq: r.Seq, ExpiryDay: ledger.DayOf(r.ExpiresMS)}] {
+				b.Again = append(b.Again, r)
+			} else {
+				rest = append(rest, r)
+			}
+		}
+		b.Fresh = rest
+	}
+	return true
+}
 
 // do waits for the commit that takes the batch. The queue's workers end each
 // commit within the ledger's timeout.

@@ -16,6 +16,7 @@ type Config struct {
 	Page    PageConfig    `yaml:"page" doc:"Limits of one page of a lane that a room loads."`
 	Work    WorkConfig    `yaml:"work" doc:"Workers and queues."`
 	Rebuild RebuildConfig `yaml:"rebuild" doc:"How slots are rebuilt from the ledger after a loss of Redis."`
+	Sweep   SweepConfig   `yaml:"sweep" doc:"How messages that nobody acknowledged are delivered again to devices that stayed connected."`
 }
 
 // RedisConfig says where Redis is.
@@ -71,6 +72,14 @@ type RebuildConfig struct {
 	Wait    config.Duration `yaml:"wait" min:"10ms" max:"1m" doc:"How long an item waits for its slot; then it is answered NOT_READY."`
 }
 
+// SweepConfig times the sweep and bounds it.
+type SweepConfig struct {
+	After    config.Duration `yaml:"after" min:"100ms" max:"1m" doc:"How long after its append a message that was not acknowledged is delivered again; while nobody answers, again after 1, 2, 4 and then every 8 times as long."`
+	Lanes    int             `yaml:"lanes" min:"16" max:"10000000" doc:"Lanes with such messages, about 300 bytes each; appends to more are answered RATE_LIMITED."`
+	MaxAge   config.Duration `yaml:"max_age" min:"1m" max:"720h" doc:"A message that nobody could be asked about for so long is left to its device's next message, bind or login."`
+	Lookback config.Duration `yaml:"lookback" min:"1s" max:"1h" doc:"How much of the ledger is read when a saver ended: messages that were not acknowledged, up to so long before its last one."`
+}
+
 // DefaultConfig is the embedded gateway's.
 func DefaultConfig() Config {
 	return Config{
@@ -82,6 +91,8 @@ func DefaultConfig() Config {
 		Work: WorkConfig{Workers: 4, Queue: 8192, Batch: 64, Waiters: 4096,
 			CursorFlush: config.Duration(200 * time.Millisecond), CursorPending: 200000, StartTimeout: config.Duration(5 * time.Second)},
 		Rebuild: RebuildConfig{Workers: 2, Pause: config.Duration(5 * time.Millisecond), Wait: config.Duration(3 * time.Second)},
+		Sweep: SweepConfig{After: config.Duration(2 * time.Second), Lanes: 200000, MaxAge: config.Duration(time.Hour),
+			Lookback: config.Duration(30 * time.Second)},
 	}
 }
 

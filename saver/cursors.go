@@ -2,7 +2,6 @@ package saver
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 // that the devices themselves bring.
 type cursors struct {
 	ledger *ledger.Ledger
-	log    *slog.Logger
+	fails  *trouble
 	m      *metrics
 	every  time.Duration
 	limit  int // lanes that may wait
@@ -34,7 +33,7 @@ type cursors struct {
 const flushBatch = 2000
 
 func newCursors(s *Saver) *cursors {
-	return &cursors{ledger: s.ledger, log: s.log, m: s.metrics, every: s.cfg.Work.CursorFlush.Std(), limit: s.cfg.Work.CursorPending,
+	return &cursors{ledger: s.ledger, fails: s.troubles.cursors, m: s.metrics, every: s.cfg.Work.CursorFlush.Std(), limit: s.cfg.Work.CursorPending,
 		tooOld: s.cfg.Ledger.Timeout.Std(), full: make(chan struct{}, 1), waiting: map[lane.Ref]uint64{}}
 }
 
@@ -76,23 +75,21 @@ func (c *cursors) get(ref lane.Ref) uint64 {
 func (c *cursors) run(ctx context.Context) error {
 	t := time.NewTicker(c.every)
 	defer t.Stop()
-	failing := false
 	for ctx.Err() == nil {
 		select {
 		case <-t.C:
 		case <-c.full:
 		case <-ctx.Done():
 		}
-		err := c.flush(context.WithoutCancel(ctx))
-		if err != nil && !failing {
-			c.log.Warn("cursors cannot be written to the ledger; trying on", "err", err)
-		}
-		if failing = err != nil; failing {
+		if err := c.flush(context.WithoutCancel(ctx)); err != nil {
+			c.fails.saw(1, err)
 			select { // not faster than the ticker
 			case <-t.C:
 			case <-ctx.Done():
 			}
+			continue
 		}
+		c.fails.fine()
 	}
 	return nil
 }

@@ -12,10 +12,14 @@
 // behind the connection is rebuilt from the ledger before it serves
 // (rebuild.go).
 //
+// What center could not deliver, the sweep does (sweep.go): every lane stays in a
+// bounded table (unsettled.go) until an ack, a room or a register settles it.
+//
 // How it dies: a saver that is killed leaves nothing half done that a retry
 // with the same dedup_id or the next rebuild does not mend; at worst the ledger
 // misses the acks of the last moments, which the devices' own cursors bring
-// back. While Redis is away everything is answered UNAVAILABLE; while the
+// back, and whoever has its slots next learns from the ledger what was not
+// delivered (inherit.go). While Redis is away everything is answered UNAVAILABLE; while the
 // ledger is away appends are UNKNOWN, loads and acks go on.
 //
 // Package lane holds what is done in Redis, package ledger what is done in SQL.

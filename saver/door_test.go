@@ -103,7 +103,7 @@ func TestWaitAck(t *testing.T) {
 			t.Fatalf("a third waiter: %v", err)
 		}
 		s.ack("d", m.Seq)
-		if !<-got || !<-got {
+		if first, second := <-got, <-got; !first || !second {
 			t.Fatal("a waiter was not told")
 		}
 		// Acked before: at once, from what is pending and from the ledger.

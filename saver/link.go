@@ -22,6 +22,7 @@ const idleAfter = 50 * time.Millisecond
 type link struct {
 	store *lane.Store
 	log   *slog.Logger
+	away  *trouble      // of all links together
 	rest  time.Duration // after a failed dial
 
 	conn    *lane.Conn
@@ -39,6 +40,7 @@ func (l *link) get(ctx context.Context) (*lane.Conn, error) {
 	}
 	l.used = time.Now()
 	if l.conn != nil {
+		l.away.fine()
 		return l.conn, nil
 	}
 	if l.failure != nil && time.Now().Before(l.again) {
@@ -46,14 +48,22 @@ func (l *link) get(ctx context.Context) (*lane.Conn, error) {
 	}
 	conn, err := l.store.Dial(ctx)
 	if err != nil {
-		if l.failure == nil {
-			l.log.Warn("cannot reach Redis", "err", err)
-		}
+		l.away.saw(1, err)
 		l.failure, l.again = err, time.Now().Add(l.rest)
 		return nil, err
 	}
 	l.conn, l.failure = conn, nil
 	return conn, nil
+}
+
+// renew gives the connection up when its run id is not the one it was dialled
+// under, so that a slot that serves the new one is not rebuilt for the old one.
+func (l *link) renew(ctx context.Context) (renewed bool) {
+	same, err := l.conn.Same(ctx)
+	if !same {
+		l.drop(err)
+	}
+	return !same
 }
 
 // drop gives the connection up after an error.

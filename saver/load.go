@@ -56,9 +56,10 @@ func (s *Saver) page(j *loadJob, p lane.Page) *api.LoadResult {
 	for i, e := range p.Elements {
 		m := &api.Message{}
 		if err := proto.Unmarshal(e.Body, m); err != nil {
-			s.log.Error("a lane holds a message that cannot be read", "product", j.ref.Product, "device", j.ref.Device, "seq", e.Seq, "err", err)
+			s.troubles.unreadable.saw(1, err, "product", j.ref.Product, "device", j.ref.Device, "seq", e.Seq)
 			continue
 		}
+		s.troubles.unreadable.fine()
 		r.Messages = append(r.Messages, &api.LaneMessage{Seq: e.Seq, Prev: p.Prevs[i], Message: m})
 	}
 	return r

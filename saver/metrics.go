@@ -17,6 +17,8 @@ type metrics struct {
 	commitRows   prometheus.Histogram
 	cursors      prometheus.Gauge
 	waiters      prometheus.Gauge
+	sweepPending prometheus.Gauge
+	sweeps       *prometheus.CounterVec // result: the room's answer, or the code
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -32,14 +34,23 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		commitRows:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "longlink_saver_commit_rows", Help: "Rows in one group commit.", Buckets: prometheus.ExponentialBuckets(1, 2, 11)}),
 		cursors:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "longlink_saver_cursors_pending", Help: "Lanes whose cursor has not reached the ledger."}),
 		waiters:      prometheus.NewGauge(prometheus.GaugeOpts{Name: "longlink_saver_waiters", Help: "Calls that wait for an ack."}),
+		sweepPending: prometheus.NewGauge(prometheus.GaugeOpts{Name: "longlink_saver_sweep_pending", Help: "Lanes with messages that no ack has passed and no room or register has settled."}),
+		sweeps:       prometheus.NewCounterVec(prometheus.CounterOpts{Name: "longlink_saver_sweep_redeliveries_total", Help: "Questions about such lanes, by result: SENT, HAVE, DUPLICATE, UNBOUND and OFFLINE settle, EXPIRED, MISSING and ABANDONED end, GONE and codes are asked again."}, []string{"result"}),
 	}
-	reg.MustRegister(m.appends, m.drops, m.rebuildSlots, m.rebuilds, m.rebuiltRows, m.scripts, m.commits, m.commitRows, m.cursors, m.waiters)
+	reg.MustRegister(m.appends, m.drops, m.rebuildSlots, m.rebuilds, m.rebuiltRows, m.scripts, m.commits, m.commitRows, m.cursors, m.waiters, m.sweepPending, m.sweeps)
 	return m
 }
 
 // script times one script call.
 func (m *metrics) script(name string, start time.Time) {
 	m.scripts.WithLabelValues(name).Observe(time.Since(start).Seconds())
+}
+
+// swept counts what a question of the sweep came to.
+func (m *metrics) swept(result string, n int) {
+	if n > 0 {
+		m.sweeps.WithLabelValues(result).Add(float64(n))
+	}
 }
 
 // expired counts messages whose time was over before they were acknowledged.

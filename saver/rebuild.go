@@ -43,6 +43,8 @@ const rebuildChunk = slot.PerTag
 // the same.
 const lookEvery = 2 * time.Second
 
+var errRunChanged = errors.New("the run id of Redis changed under the connection")
+
 func newRebuilds(s *Saver) *rebuilds {
 	return &rebuilds{s: s, wake: make(chan struct{}, 1), waiting: map[uint16]*rebuild{}}
 }
@@ -129,7 +131,7 @@ func (r *rebuilds) start(g *lifecycle.Group) {
 
 // work is one worker; the one that walks also does the slots nobody waits for.
 func (r *rebuilds) work(ctx context.Context, walks bool) error {
-	l := &link{store: r.s.store, log: r.s.log}
+	l := &link{store: r.s.store, log: r.s.log, away: r.s.troubles.redis}
 	defer l.drop(nil)
 	for ctx.Err() == nil {
 		if slots := r.take(); len(slots) > 0 {
@@ -275,6 +277,9 @@ func (r *rebuilds) recover(ctx context.Context, l *link, slots []uint16) (run st
 	}
 	if len(lost) == 0 {
 		return conn.Run(), false, nil
+	}
+	if same, err := conn.Same(ctx); !same {
+		return "", true, errors.Join(errRunChanged, err)
 	}
 	if err := w.read(); err != nil {
 		return "", w.sick, err

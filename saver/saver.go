@@ -39,6 +39,9 @@ type Saver struct {
 	cursors *cursors
 	waiters *waiters
 	rebuild *rebuilds
+	sweep   *sweep
+
+	troubles troubles
 
 	stopOnce sync.Once
 	stopped  chan struct{} // closed when the stop begins
@@ -69,6 +72,7 @@ func newSaver(cfg Config, deps service.Deps, dir string, in *lane.Embedded) (*Sa
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.troubles = newTroubles(s.log)
 	s.guard = lifecycle.NewGroup(context.Background(), s.log, deps.Life)
 	lo := ledger.Options{DSN: cfg.Ledger.DSN, Timeout: cfg.Redis.DialTimeout.Std()}
 	if cfg.Ledger.Driver == "embedded" {
@@ -103,6 +107,7 @@ func newSaver(cfg Config, deps service.Deps, dir string, in *lane.Embedded) (*Sa
 	s.cursors = newCursors(s)
 	s.waiters = newWaiters(cfg.Work.Waiters, s.metrics)
 	s.rebuild = newRebuilds(s)
+	s.sweep = newSweep(s)
 	return s, nil
 }
 
@@ -120,6 +125,7 @@ func (s *Saver) Figures() map[string]float64 {
 	return map[string]float64{
 		"queued":        float64(s.appends.queue.Len() + s.loads.queue.Len() + s.acks.queue.Len()),
 		"unready_slots": float64(s.rebuild.unready()),
+		"sweep_pending": float64(s.sweep.table.len()),
 	}
 }
 
@@ -160,6 +166,7 @@ func (s *Saver) Run(ctx context.Context, ready func()) (err error) {
 	s.loads.queue.Run(base, front)
 	s.acks.queue.Run(base, front)
 	s.peeks.queue.Run(base, front)
+	s.sweep.start(base, front)
 	ready()
 
 	select {

@@ -10,8 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"longlink/pkg/batch"
+	"longlink/pkg/cluster"
 	"longlink/pkg/code"
 	"longlink/pkg/config"
+	"longlink/pkg/rpc"
 	"longlink/pkg/service"
 	"longlink/pkg/testenv"
 )
@@ -46,7 +48,9 @@ func TestStartErrors(t *testing.T) {
 			cfg.Work.StartTimeout = config.Duration(300 * time.Millisecond)
 			c.change(&cfg)
 			reg := prometheus.NewRegistry()
-			s, err := New(cfg, service.Deps{Registry: reg, Batches: batch.NewMetrics(reg)}, t.TempDir())
+			batches := batch.NewMetrics(reg)
+			peers := rpc.NewPeers(&rpc.InProcess{}, cluster.NewHolder(), rpc.Identity{ID: "saver-1", Epoch: 1}, nil, batches, nil)
+			s, err := New(cfg, service.Deps{Registry: reg, Batches: batches, Peers: peers}, t.TempDir())
 			if err != nil {
 				t.Fatal(err)
 			}

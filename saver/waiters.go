@@ -129,8 +129,10 @@ func (s *Saver) wasAcked(ctx context.Context, ref lane.Ref, seq uint64) (bool, e
 	lctx, cancel := context.WithTimeout(ctx, s.cfg.Ledger.Timeout.Std())
 	defer cancel()
 	cursor, err := s.ledger.Cursor(lctx, ref.Slot, ref.Product, ref.Device)
-	if err != nil && ctx.Err() == nil {
-		s.log.Warn("a waiter cannot read its cursor from the ledger", "err", err)
+	if err == nil {
+		s.troubles.waiters.fine()
+	} else if ctx.Err() == nil {
+		s.troubles.waiters.saw(1, err)
 	}
 	return err == nil && cursor >= seq, nil
 }

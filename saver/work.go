@@ -66,7 +66,7 @@ type pool[J job] struct {
 func newPool[J job](s *Saver, target string, workers int, once bool, call func(ctx context.Context, c *lane.Conn, jobs []J) ([]J, error)) *pool[J] {
 	p := &pool[J]{s: s, call: call, once: once}
 	for range workers {
-		p.links = append(p.links, &link{store: s.store, log: s.log, rest: redialAfter})
+		p.links = append(p.links, &link{store: s.store, log: s.log, away: s.troubles.redis, rest: redialAfter})
 	}
 	p.queue = batch.New(batch.Config{Target: target, Workers: workers, Limit: s.cfg.Work.Queue, Max: s.cfg.Work.Batch},
 		s.deps.Batches, p.do, func(jobs []J) {
@@ -124,6 +124,10 @@ func (p *pool[J]) serve(ctx context.Context, l *link, jobs []J) {
 		}
 		if len(unready) == 0 {
 			return
+		}
+		if l.renew(ctx) && !repeated {
+			repeated, jobs = true, unready
+			continue
 		}
 		if err := p.s.rebuild.wait(ctx, conn.Run(), slotsOf(unready), giveUp); err != nil {
 			failAll(unready, code.Errorf(code.NotReady, "the slot is being rebuilt"))

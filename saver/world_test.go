@@ -15,9 +15,11 @@ import (
 
 	"longlink/pkg/api"
 	"longlink/pkg/batch"
+	"longlink/pkg/cluster"
 	"longlink/pkg/code"
 	"longlink/pkg/config"
 	"longlink/pkg/lifecycle"
+	"longlink/pkg/rpc"
 	"longlink/pkg/service"
 	"longlink/pkg/testenv"
 	"longlink/saver/lane"
@@ -30,6 +32,15 @@ type world struct {
 	dir   string
 	redis interface{ restart(keep bool) } // kills Redis and starts it again
 	in    *lane.Embedded
+
+	// The cluster around the savers: nobody, unless a test sets views.
+	net   *rpc.InProcess
+	views *cluster.Holder
+	lives uint64 // of savers, counted
+}
+
+func newWorld(t testing.TB) *world {
+	return &world{t: t, cfg: testConfig(), dir: t.TempDir(), net: &rpc.InProcess{}, views: cluster.NewHolder()}
 }
 
 // worlds runs the body on the embedded stores and on real ones.
@@ -57,7 +68,9 @@ func embeddedWorld(t testing.TB) *world {
 			t.Error(err)
 		}
 	})
-	return &world{t: t, cfg: testConfig(), dir: t.TempDir(), in: e, redis: embeddedRedis{t, e}}
+	w := newWorld(t)
+	w.in, w.redis = e, embeddedRedis{t, e}
+	return w
 }
 
 type embeddedRedis struct {
@@ -72,7 +85,7 @@ func (r embeddedRedis) restart(keep bool) {
 }
 
 func realWorld(t testing.TB) *world {
-	w := &world{t: t, cfg: testConfig(), dir: t.TempDir()}
+	w := newWorld(t)
 	db := stores.MariaDB(t)
 	srv := testenv.Redis(t, testenv.Args("--appendonly", "yes", "--appendfsync", "always"))
 	w.cfg.Redis.Mode, w.cfg.Redis.Addr = "single", srv.Addr
@@ -116,6 +129,8 @@ var _ io.Writer = logWriter{}
 type running struct {
 	*Saver
 	t    testing.TB
+	self cluster.Instance // as the view would show it
+	reg  *prometheus.Registry
 	stop func() // ends it and waits
 }
 
@@ -127,13 +142,20 @@ func (w *world) start(change ...func(*Config)) *running {
 		f(&cfg)
 	}
 	reg := prometheus.NewRegistry()
-	s, err := newSaver(cfg, service.Deps{Log: logTo(w.t), Registry: reg, Life: lifecycle.NewMetrics(reg), Batches: batch.NewMetrics(reg)}, w.dir, w.in)
+	w.lives++
+	self := cluster.Instance{Kind: cluster.Saver, ID: fmt.Sprint("saver-", w.lives), Epoch: w.lives}
+	log, life, batches := logTo(w.t), lifecycle.NewMetrics(reg), batch.NewMetrics(reg)
+	peers := rpc.NewPeers(w.net, w.views, rpc.Identity{ID: self.ID, Epoch: self.Epoch}, log, batches, life)
+	s, err := newSaver(cfg, service.Deps{Log: log, Registry: reg, Life: life, Batches: batches, Peers: peers}, w.dir, w.in)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	ready, done := make(chan struct{}), make(chan error, 1)
-	go func() { done <- s.Run(ctx, func() { close(ready) }) }()
+	go func() {
+		done <- lifecycle.RunAll(ctx, log, func() { close(ready) },
+			lifecycle.Part{Name: "peers", Runner: peers}, lifecycle.Part{Name: "saver", Runner: s})
+	}()
 	select {
 	case <-ready:
 	case err := <-done:
@@ -141,7 +163,7 @@ func (w *world) start(change ...func(*Config)) *running {
 		w.t.Fatal(err)
 	}
 	var ended atomic.Bool
-	r := &running{s, w.t, func() {
+	r := &running{s, w.t, self, reg, func() {
 		if ended.Swap(true) {
 			return
 		}

@@ -283,6 +283,155 @@ func (x *PushResult) GetError() *Result {
 	return nil
 }
 
+type PushBatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Messages      []*PushRequest         `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"` // at most 1,000, without wait_ms
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushBatchRequest) Reset() {
+	*x = PushBatchRequest{}
+	mi := &file_center_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushBatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushBatchRequest) ProtoMessage() {}
+
+func (x *PushBatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushBatchRequest.ProtoReflect.Descriptor instead.
+func (*PushBatchRequest) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *PushBatchRequest) GetMessages() []*PushRequest {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+type PushBatchReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Results       []*PushBatchResult     `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"` // in the order of messages
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushBatchReply) Reset() {
+	*x = PushBatchReply{}
+	mi := &file_center_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushBatchReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushBatchReply) ProtoMessage() {}
+
+func (x *PushBatchReply) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushBatchReply.ProtoReflect.Descriptor instead.
+func (*PushBatchReply) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PushBatchReply) GetResults() []*PushBatchResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// PushBatchResult is what Push would have answered, or its error.
+type PushBatchResult struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Results       []*PushResult          `protobuf:"bytes,2,rep,name=results,proto3" json:"results,omitempty"`
+	Error         *Result                `protobuf:"bytes,3,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PushBatchResult) Reset() {
+	*x = PushBatchResult{}
+	mi := &file_center_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PushBatchResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PushBatchResult) ProtoMessage() {}
+
+func (x *PushBatchResult) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PushBatchResult.ProtoReflect.Descriptor instead.
+func (*PushBatchResult) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PushBatchResult) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PushBatchResult) GetResults() []*PushResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+func (x *PushBatchResult) GetError() *Result {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
 type GetDeviceRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Device        string                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
@@ -292,7 +441,7 @@ type GetDeviceRequest struct {
 
 func (x *GetDeviceRequest) Reset() {
 	*x = GetDeviceRequest{}
-	mi := &file_center_proto_msgTypes[3]
+	mi := &file_center_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -304,7 +453,7 @@ func (x *GetDeviceRequest) String() string {
 func (*GetDeviceRequest) ProtoMessage() {}
 
 func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[3]
+	mi := &file_center_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -317,7 +466,7 @@ func (x *GetDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDeviceRequest.ProtoReflect.Descriptor instead.
 func (*GetDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{3}
+	return file_center_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetDeviceRequest) GetDevice() string {
@@ -336,7 +485,7 @@ type QueryDevicesRequest struct {
 
 func (x *QueryDevicesRequest) Reset() {
 	*x = QueryDevicesRequest{}
-	mi := &file_center_proto_msgTypes[4]
+	mi := &file_center_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -348,7 +497,7 @@ func (x *QueryDevicesRequest) String() string {
 func (*QueryDevicesRequest) ProtoMessage() {}
 
 func (x *QueryDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[4]
+	mi := &file_center_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -361,7 +510,7 @@ func (x *QueryDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryDevicesRequest.ProtoReflect.Descriptor instead.
 func (*QueryDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{4}
+	return file_center_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *QueryDevicesRequest) GetDevices() []string {
@@ -380,7 +529,7 @@ type QueryDevicesReply struct {
 
 func (x *QueryDevicesReply) Reset() {
 	*x = QueryDevicesReply{}
-	mi := &file_center_proto_msgTypes[5]
+	mi := &file_center_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -392,7 +541,7 @@ func (x *QueryDevicesReply) String() string {
 func (*QueryDevicesReply) ProtoMessage() {}
 
 func (x *QueryDevicesReply) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[5]
+	mi := &file_center_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -405,7 +554,7 @@ func (x *QueryDevicesReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryDevicesReply.ProtoReflect.Descriptor instead.
 func (*QueryDevicesReply) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{5}
+	return file_center_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *QueryDevicesReply) GetDevices() []*Device {
@@ -431,7 +580,7 @@ type Device struct {
 
 func (x *Device) Reset() {
 	*x = Device{}
-	mi := &file_center_proto_msgTypes[6]
+	mi := &file_center_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -443,7 +592,7 @@ func (x *Device) String() string {
 func (*Device) ProtoMessage() {}
 
 func (x *Device) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[6]
+	mi := &file_center_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -456,7 +605,7 @@ func (x *Device) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Device.ProtoReflect.Descriptor instead.
 func (*Device) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{6}
+	return file_center_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Device) GetDevice() string {
@@ -526,7 +675,7 @@ type DeviceBinding struct {
 
 func (x *DeviceBinding) Reset() {
 	*x = DeviceBinding{}
-	mi := &file_center_proto_msgTypes[7]
+	mi := &file_center_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -538,7 +687,7 @@ func (x *DeviceBinding) String() string {
 func (*DeviceBinding) ProtoMessage() {}
 
 func (x *DeviceBinding) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[7]
+	mi := &file_center_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -551,7 +700,7 @@ func (x *DeviceBinding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceBinding.ProtoReflect.Descriptor instead.
 func (*DeviceBinding) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{7}
+	return file_center_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeviceBinding) GetProduct() string {
@@ -585,7 +734,7 @@ type KickDeviceRequest struct {
 
 func (x *KickDeviceRequest) Reset() {
 	*x = KickDeviceRequest{}
-	mi := &file_center_proto_msgTypes[8]
+	mi := &file_center_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +746,7 @@ func (x *KickDeviceRequest) String() string {
 func (*KickDeviceRequest) ProtoMessage() {}
 
 func (x *KickDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[8]
+	mi := &file_center_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +759,7 @@ func (x *KickDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KickDeviceRequest.ProtoReflect.Descriptor instead.
 func (*KickDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{8}
+	return file_center_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *KickDeviceRequest) GetDevice() string {
@@ -636,7 +785,7 @@ type KickDeviceReply struct {
 
 func (x *KickDeviceReply) Reset() {
 	*x = KickDeviceReply{}
-	mi := &file_center_proto_msgTypes[9]
+	mi := &file_center_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -648,7 +797,7 @@ func (x *KickDeviceReply) String() string {
 func (*KickDeviceReply) ProtoMessage() {}
 
 func (x *KickDeviceReply) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[9]
+	mi := &file_center_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -661,7 +810,7 @@ func (x *KickDeviceReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KickDeviceReply.ProtoReflect.Descriptor instead.
 func (*KickDeviceReply) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{9}
+	return file_center_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *KickDeviceReply) GetState() string {
@@ -681,7 +830,7 @@ type ListProductsRequest struct {
 
 func (x *ListProductsRequest) Reset() {
 	*x = ListProductsRequest{}
-	mi := &file_center_proto_msgTypes[10]
+	mi := &file_center_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -693,7 +842,7 @@ func (x *ListProductsRequest) String() string {
 func (*ListProductsRequest) ProtoMessage() {}
 
 func (x *ListProductsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[10]
+	mi := &file_center_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -706,7 +855,7 @@ func (x *ListProductsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProductsRequest.ProtoReflect.Descriptor instead.
 func (*ListProductsRequest) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{10}
+	return file_center_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListProductsRequest) GetLimit() uint32 {
@@ -733,7 +882,7 @@ type ListProductsReply struct {
 
 func (x *ListProductsReply) Reset() {
 	*x = ListProductsReply{}
-	mi := &file_center_proto_msgTypes[11]
+	mi := &file_center_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +894,7 @@ func (x *ListProductsReply) String() string {
 func (*ListProductsReply) ProtoMessage() {}
 
 func (x *ListProductsReply) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[11]
+	mi := &file_center_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +907,7 @@ func (x *ListProductsReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListProductsReply.ProtoReflect.Descriptor instead.
 func (*ListProductsReply) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{11}
+	return file_center_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListProductsReply) GetProducts() []*Product {
@@ -784,7 +933,7 @@ type GetProductRequest struct {
 
 func (x *GetProductRequest) Reset() {
 	*x = GetProductRequest{}
-	mi := &file_center_proto_msgTypes[12]
+	mi := &file_center_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -796,7 +945,7 @@ func (x *GetProductRequest) String() string {
 func (*GetProductRequest) ProtoMessage() {}
 
 func (x *GetProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[12]
+	mi := &file_center_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -809,7 +958,7 @@ func (x *GetProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetProductRequest.ProtoReflect.Descriptor instead.
 func (*GetProductRequest) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{12}
+	return file_center_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetProductRequest) GetName() string {
@@ -830,7 +979,7 @@ type Product struct {
 
 func (x *Product) Reset() {
 	*x = Product{}
-	mi := &file_center_proto_msgTypes[13]
+	mi := &file_center_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +991,7 @@ func (x *Product) String() string {
 func (*Product) ProtoMessage() {}
 
 func (x *Product) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[13]
+	mi := &file_center_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +1004,7 @@ func (x *Product) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Product.ProtoReflect.Descriptor instead.
 func (*Product) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{13}
+	return file_center_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Product) GetName() string {
@@ -888,7 +1037,7 @@ type CreateProductRequest struct {
 
 func (x *CreateProductRequest) Reset() {
 	*x = CreateProductRequest{}
-	mi := &file_center_proto_msgTypes[14]
+	mi := &file_center_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -900,7 +1049,7 @@ func (x *CreateProductRequest) String() string {
 func (*CreateProductRequest) ProtoMessage() {}
 
 func (x *CreateProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[14]
+	mi := &file_center_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -913,7 +1062,7 @@ func (x *CreateProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateProductRequest.ProtoReflect.Descriptor instead.
 func (*CreateProductRequest) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{14}
+	return file_center_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateProductRequest) GetName() string {
@@ -936,7 +1085,7 @@ type ProductKey struct {
 
 func (x *ProductKey) Reset() {
 	*x = ProductKey{}
-	mi := &file_center_proto_msgTypes[15]
+	mi := &file_center_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -948,7 +1097,7 @@ func (x *ProductKey) String() string {
 func (*ProductKey) ProtoMessage() {}
 
 func (x *ProductKey) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[15]
+	mi := &file_center_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -961,7 +1110,7 @@ func (x *ProductKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ProductKey.ProtoReflect.Descriptor instead.
 func (*ProductKey) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{15}
+	return file_center_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ProductKey) GetName() string {
@@ -1001,7 +1150,7 @@ type RotateProductKeyRequest struct {
 
 func (x *RotateProductKeyRequest) Reset() {
 	*x = RotateProductKeyRequest{}
-	mi := &file_center_proto_msgTypes[16]
+	mi := &file_center_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1013,7 +1162,7 @@ func (x *RotateProductKeyRequest) String() string {
 func (*RotateProductKeyRequest) ProtoMessage() {}
 
 func (x *RotateProductKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[16]
+	mi := &file_center_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1026,7 +1175,7 @@ func (x *RotateProductKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateProductKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateProductKeyRequest) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{16}
+	return file_center_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RotateProductKeyRequest) GetName() string {
@@ -1045,7 +1194,7 @@ type DeleteProductRequest struct {
 
 func (x *DeleteProductRequest) Reset() {
 	*x = DeleteProductRequest{}
-	mi := &file_center_proto_msgTypes[17]
+	mi := &file_center_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1057,7 +1206,7 @@ func (x *DeleteProductRequest) String() string {
 func (*DeleteProductRequest) ProtoMessage() {}
 
 func (x *DeleteProductRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[17]
+	mi := &file_center_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1070,7 +1219,7 @@ func (x *DeleteProductRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProductRequest.ProtoReflect.Descriptor instead.
 func (*DeleteProductRequest) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{17}
+	return file_center_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DeleteProductRequest) GetName() string {
@@ -1088,7 +1237,7 @@ type DeleteProductReply struct {
 
 func (x *DeleteProductReply) Reset() {
 	*x = DeleteProductReply{}
-	mi := &file_center_proto_msgTypes[18]
+	mi := &file_center_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1100,7 +1249,7 @@ func (x *DeleteProductReply) String() string {
 func (*DeleteProductReply) ProtoMessage() {}
 
 func (x *DeleteProductReply) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[18]
+	mi := &file_center_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1113,7 +1262,7 @@ func (x *DeleteProductReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteProductReply.ProtoReflect.Descriptor instead.
 func (*DeleteProductReply) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{18}
+	return file_center_proto_rawDescGZIP(), []int{21}
 }
 
 type CreateTokenRequest struct {
@@ -1128,7 +1277,7 @@ type CreateTokenRequest struct {
 
 func (x *CreateTokenRequest) Reset() {
 	*x = CreateTokenRequest{}
-	mi := &file_center_proto_msgTypes[19]
+	mi := &file_center_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1289,7 @@ func (x *CreateTokenRequest) String() string {
 func (*CreateTokenRequest) ProtoMessage() {}
 
 func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[19]
+	mi := &file_center_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1302,7 @@ func (x *CreateTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenRequest.ProtoReflect.Descriptor instead.
 func (*CreateTokenRequest) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{19}
+	return file_center_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CreateTokenRequest) GetDevice() string {
@@ -1194,7 +1343,7 @@ type CreateTokenReply struct {
 
 func (x *CreateTokenReply) Reset() {
 	*x = CreateTokenReply{}
-	mi := &file_center_proto_msgTypes[20]
+	mi := &file_center_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1206,7 +1355,7 @@ func (x *CreateTokenReply) String() string {
 func (*CreateTokenReply) ProtoMessage() {}
 
 func (x *CreateTokenReply) ProtoReflect() protoreflect.Message {
-	mi := &file_center_proto_msgTypes[20]
+	mi := &file_center_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1219,7 +1368,7 @@ func (x *CreateTokenReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateTokenReply.ProtoReflect.Descriptor instead.
 func (*CreateTokenReply) Descriptor() ([]byte, []int) {
-	return file_center_proto_rawDescGZIP(), []int{20}
+	return file_center_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateTokenReply) GetToken() string {
@@ -1272,7 +1421,15 @@ const file_center_proto_rawDesc = "" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12)\n" +
-	"\x05error\x18\x04 \x01(\v2\x13.longlink.v1.ResultR\x05error\"*\n" +
+	"\x05error\x18\x04 \x01(\v2\x13.longlink.v1.ResultR\x05error\"H\n" +
+	"\x10PushBatchRequest\x124\n" +
+	"\bmessages\x18\x01 \x03(\v2\x18.longlink.v1.PushRequestR\bmessages\"H\n" +
+	"\x0ePushBatchReply\x126\n" +
+	"\aresults\x18\x01 \x03(\v2\x1c.longlink.v1.PushBatchResultR\aresults\"\x7f\n" +
+	"\x0fPushBatchResult\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x121\n" +
+	"\aresults\x18\x02 \x03(\v2\x17.longlink.v1.PushResultR\aresults\x12)\n" +
+	"\x05error\x18\x03 \x01(\v2\x13.longlink.v1.ResultR\x05error\"*\n" +
 	"\x10GetDeviceRequest\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\"/\n" +
 	"\x13QueryDevicesRequest\x12\x18\n" +
@@ -1335,9 +1492,10 @@ const file_center_proto_rawDesc = "" +
 	"\x10CreateTokenReply\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1d\n" +
 	"\n" +
-	"expires_ms\x18\x02 \x01(\x03R\texpiresMs2\xc5\x06\n" +
+	"expires_ms\x18\x02 \x01(\x03R\texpiresMs2\x8e\a\n" +
 	"\x06Center\x128\n" +
-	"\x04Push\x12\x18.longlink.v1.PushRequest\x1a\x16.longlink.v1.PushReply\x12?\n" +
+	"\x04Push\x12\x18.longlink.v1.PushRequest\x1a\x16.longlink.v1.PushReply\x12G\n" +
+	"\tPushBatch\x12\x1d.longlink.v1.PushBatchRequest\x1a\x1b.longlink.v1.PushBatchReply\x12?\n" +
 	"\tGetDevice\x12\x1d.longlink.v1.GetDeviceRequest\x1a\x13.longlink.v1.Device\x12P\n" +
 	"\fQueryDevices\x12 .longlink.v1.QueryDevicesRequest\x1a\x1e.longlink.v1.QueryDevicesReply\x12J\n" +
 	"\n" +
@@ -1363,70 +1521,79 @@ func file_center_proto_rawDescGZIP() []byte {
 	return file_center_proto_rawDescData
 }
 
-var file_center_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_center_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_center_proto_goTypes = []any{
 	(*PushRequest)(nil),             // 0: longlink.v1.PushRequest
 	(*PushReply)(nil),               // 1: longlink.v1.PushReply
 	(*PushResult)(nil),              // 2: longlink.v1.PushResult
-	(*GetDeviceRequest)(nil),        // 3: longlink.v1.GetDeviceRequest
-	(*QueryDevicesRequest)(nil),     // 4: longlink.v1.QueryDevicesRequest
-	(*QueryDevicesReply)(nil),       // 5: longlink.v1.QueryDevicesReply
-	(*Device)(nil),                  // 6: longlink.v1.Device
-	(*DeviceBinding)(nil),           // 7: longlink.v1.DeviceBinding
-	(*KickDeviceRequest)(nil),       // 8: longlink.v1.KickDeviceRequest
-	(*KickDeviceReply)(nil),         // 9: longlink.v1.KickDeviceReply
-	(*ListProductsRequest)(nil),     // 10: longlink.v1.ListProductsRequest
-	(*ListProductsReply)(nil),       // 11: longlink.v1.ListProductsReply
-	(*GetProductRequest)(nil),       // 12: longlink.v1.GetProductRequest
-	(*Product)(nil),                 // 13: longlink.v1.Product
-	(*CreateProductRequest)(nil),    // 14: longlink.v1.CreateProductRequest
-	(*ProductKey)(nil),              // 15: longlink.v1.ProductKey
-	(*RotateProductKeyRequest)(nil), // 16: longlink.v1.RotateProductKeyRequest
-	(*DeleteProductRequest)(nil),    // 17: longlink.v1.DeleteProductRequest
-	(*DeleteProductReply)(nil),      // 18: longlink.v1.DeleteProductReply
-	(*CreateTokenRequest)(nil),      // 19: longlink.v1.CreateTokenRequest
-	(*CreateTokenReply)(nil),        // 20: longlink.v1.CreateTokenReply
-	nil,                             // 21: longlink.v1.PushRequest.DataEntry
-	nil,                             // 22: longlink.v1.CreateTokenRequest.AliasesEntry
-	(*Result)(nil),                  // 23: longlink.v1.Result
-	(*ServicesRequest)(nil),         // 24: longlink.v1.ServicesRequest
-	(*ServicesReply)(nil),           // 25: longlink.v1.ServicesReply
+	(*PushBatchRequest)(nil),        // 3: longlink.v1.PushBatchRequest
+	(*PushBatchReply)(nil),          // 4: longlink.v1.PushBatchReply
+	(*PushBatchResult)(nil),         // 5: longlink.v1.PushBatchResult
+	(*GetDeviceRequest)(nil),        // 6: longlink.v1.GetDeviceRequest
+	(*QueryDevicesRequest)(nil),     // 7: longlink.v1.QueryDevicesRequest
+	(*QueryDevicesReply)(nil),       // 8: longlink.v1.QueryDevicesReply
+	(*Device)(nil),                  // 9: longlink.v1.Device
+	(*DeviceBinding)(nil),           // 10: longlink.v1.DeviceBinding
+	(*KickDeviceRequest)(nil),       // 11: longlink.v1.KickDeviceRequest
+	(*KickDeviceReply)(nil),         // 12: longlink.v1.KickDeviceReply
+	(*ListProductsRequest)(nil),     // 13: longlink.v1.ListProductsRequest
+	(*ListProductsReply)(nil),       // 14: longlink.v1.ListProductsReply
+	(*GetProductRequest)(nil),       // 15: longlink.v1.GetProductRequest
+	(*Product)(nil),                 // 16: longlink.v1.Product
+	(*CreateProductRequest)(nil),    // 17: longlink.v1.CreateProductRequest
+	(*ProductKey)(nil),              // 18: longlink.v1.ProductKey
+	(*RotateProductKeyRequest)(nil), // 19: longlink.v1.RotateProductKeyRequest
+	(*DeleteProductRequest)(nil),    // 20: longlink.v1.DeleteProductRequest
+	(*DeleteProductReply)(nil),      // 21: longlink.v1.DeleteProductReply
+	(*CreateTokenRequest)(nil),      // 22: longlink.v1.CreateTokenRequest
+	(*CreateTokenReply)(nil),        // 23: longlink.v1.CreateTokenReply
+	nil,                             // 24: longlink.v1.PushRequest.DataEntry
+	nil,                             // 25: longlink.v1.CreateTokenRequest.AliasesEntry
+	(*Result)(nil),                  // 26: longlink.v1.Result
+	(*ServicesRequest)(nil),         // 27: longlink.v1.ServicesRequest
+	(*ServicesReply)(nil),           // 28: longlink.v1.ServicesReply
 }
 var file_center_proto_depIdxs = []int32{
-	21, // 0: longlink.v1.PushRequest.data:type_name -> longlink.v1.PushRequest.DataEntry
+	24, // 0: longlink.v1.PushRequest.data:type_name -> longlink.v1.PushRequest.DataEntry
 	2,  // 1: longlink.v1.PushReply.results:type_name -> longlink.v1.PushResult
-	23, // 2: longlink.v1.PushResult.error:type_name -> longlink.v1.Result
-	6,  // 3: longlink.v1.QueryDevicesReply.devices:type_name -> longlink.v1.Device
-	7,  // 4: longlink.v1.Device.bindings:type_name -> longlink.v1.DeviceBinding
-	13, // 5: longlink.v1.ListProductsReply.products:type_name -> longlink.v1.Product
-	22, // 6: longlink.v1.CreateTokenRequest.aliases:type_name -> longlink.v1.CreateTokenRequest.AliasesEntry
-	0,  // 7: longlink.v1.Center.Push:input_type -> longlink.v1.PushRequest
-	3,  // 8: longlink.v1.Center.GetDevice:input_type -> longlink.v1.GetDeviceRequest
-	4,  // 9: longlink.v1.Center.QueryDevices:input_type -> longlink.v1.QueryDevicesRequest
-	8,  // 10: longlink.v1.Center.KickDevice:input_type -> longlink.v1.KickDeviceRequest
-	24, // 11: longlink.v1.Center.ListServices:input_type -> longlink.v1.ServicesRequest
-	10, // 12: longlink.v1.Center.ListProducts:input_type -> longlink.v1.ListProductsRequest
-	12, // 13: longlink.v1.Center.GetProduct:input_type -> longlink.v1.GetProductRequest
-	14, // 14: longlink.v1.Center.CreateProduct:input_type -> longlink.v1.CreateProductRequest
-	16, // 15: longlink.v1.Center.RotateProductKey:input_type -> longlink.v1.RotateProductKeyRequest
-	17, // 16: longlink.v1.Center.DeleteProduct:input_type -> longlink.v1.DeleteProductRequest
-	19, // 17: longlink.v1.Center.CreateToken:input_type -> longlink.v1.CreateTokenRequest
-	1,  // 18: longlink.v1.Center.Push:output_type -> longlink.v1.PushReply
-	6,  // 19: longlink.v1.Center.GetDevice:output_type -> longlink.v1.Device
-	5,  // 20: longlink.v1.Center.QueryDevices:output_type -> longlink.v1.QueryDevicesReply
-	9,  // 21: longlink.v1.Center.KickDevice:output_type -> longlink.v1.KickDeviceReply
-	25, // 22: longlink.v1.Center.ListServices:output_type -> longlink.v1.ServicesReply
-	11, // 23: longlink.v1.Center.ListProducts:output_type -> longlink.v1.ListProductsReply
-	13, // 24: longlink.v1.Center.GetProduct:output_type -> longlink.v1.Product
-	15, // 25: longlink.v1.Center.CreateProduct:output_type -> longlink.v1.ProductKey
-	15, // 26: longlink.v1.Center.RotateProductKey:output_type -> longlink.v1.ProductKey
-	18, // 27: longlink.v1.Center.DeleteProduct:output_type -> longlink.v1.DeleteProductReply
-	20, // 28: longlink.v1.Center.CreateToken:output_type -> longlink.v1.CreateTokenReply
-	18, // [18:29] is the sub-list for method output_type
-	7,  // [7:18] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	26, // 2: longlink.v1.PushResult.error:type_name -> longlink.v1.Result
+	0,  // 3: longlink.v1.PushBatchRequest.messages:type_name -> longlink.v1.PushRequest
+	5,  // 4: longlink.v1.PushBatchReply.results:type_name -> longlink.v1.PushBatchResult
+	2,  // 5: longlink.v1.PushBatchResult.results:type_name -> longlink.v1.PushResult
+	26, // 6: longlink.v1.PushBatchResult.error:type_name -> longlink.v1.Result
+	9,  // 7: longlink.v1.QueryDevicesReply.devices:type_name -> longlink.v1.Device
+	10, // 8: longlink.v1.Device.bindings:type_name -> longlink.v1.DeviceBinding
+	16, // 9: longlink.v1.ListProductsReply.products:type_name -> longlink.v1.Product
+	25, // 10: longlink.v1.CreateTokenRequest.aliases:type_name -> longlink.v1.CreateTokenRequest.AliasesEntry
+	0,  // 11: longlink.v1.Center.Push:input_type -> longlink.v1.PushRequest
+	3,  // 12: longlink.v1.Center.PushBatch:input_type -> longlink.v1.PushBatchRequest
+	6,  // 13: longlink.v1.Center.GetDevice:input_type -> longlink.v1.GetDeviceRequest
+	7,  // 14: longlink.v1.Center.QueryDevices:input_type -> longlink.v1.QueryDevicesRequest
+	11, // 15: longlink.v1.Center.KickDevice:input_type -> longlink.v1.KickDeviceRequest
+	27, // 16: longlink.v1.Center.ListServices:input_type -> longlink.v1.ServicesRequest
+	13, // 17: longlink.v1.Center.ListProducts:input_type -> longlink.v1.ListProductsRequest
+	15, // 18: longlink.v1.Center.GetProduct:input_type -> longlink.v1.GetProductRequest
+	17, // 19: longlink.v1.Center.CreateProduct:input_type -> longlink.v1.CreateProductRequest
+	19, // 20: longlink.v1.Center.RotateProductKey:input_type -> longlink.v1.RotateProductKeyRequest
+	20, // 21: longlink.v1.Center.DeleteProduct:input_type -> longlink.v1.DeleteProductRequest
+	22, // 22: longlink.v1.Center.CreateToken:input_type -> longlink.v1.CreateTokenRequest
+	1,  // 23: longlink.v1.Center.Push:output_type -> longlink.v1.PushReply
+	4,  // 24: longlink.v1.Center.PushBatch:output_type -> longlink.v1.PushBatchReply
+	9,  // 25: longlink.v1.Center.GetDevice:output_type -> longlink.v1.Device
+	8,  // 26: longlink.v1.Center.QueryDevices:output_type -> longlink.v1.QueryDevicesReply
+	12, // 27: longlink.v1.Center.KickDevice:output_type -> longlink.v1.KickDeviceReply
+	28, // 28: longlink.v1.Center.ListServices:output_type -> longlink.v1.ServicesReply
+	14, // 29: longlink.v1.Center.ListProducts:output_type -> longlink.v1.ListProductsReply
+	16, // 30: longlink.v1.Center.GetProduct:output_type -> longlink.v1.Product
+	18, // 31: longlink.v1.Center.CreateProduct:output_type -> longlink.v1.ProductKey
+	18, // 32: longlink.v1.Center.RotateProductKey:output_type -> longlink.v1.ProductKey
+	21, // 33: longlink.v1.Center.DeleteProduct:output_type -> longlink.v1.DeleteProductReply
+	23, // 34: longlink.v1.Center.CreateToken:output_type -> longlink.v1.CreateTokenReply
+	23, // [23:35] is the sub-list for method output_type
+	11, // [11:23] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_center_proto_init() }
@@ -1443,7 +1610,7 @@ func file_center_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_center_proto_rawDesc), len(file_center_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Center_Push_FullMethodName             = "/longlink.v1.Center/Push"
+	Center_PushBatch_FullMethodName        = "/longlink.v1.Center/PushBatch"
 	Center_GetDevice_FullMethodName        = "/longlink.v1.Center/GetDevice"
 	Center_QueryDevices_FullMethodName     = "/longlink.v1.Center/QueryDevices"
 	Center_KickDevice_FullMethodName       = "/longlink.v1.Center/KickDevice"
@@ -40,6 +41,9 @@ const (
 // these same methods; the API key travels in the metadata `authorization`.
 type CenterClient interface {
 	Push(ctx context.Context, in *PushRequest, opts ...grpc.CallOption) (*PushReply, error)
+	// PushBatch pushes messages that have nothing to do with each other: a bad
+	// one fails alone.
+	PushBatch(ctx context.Context, in *PushBatchRequest, opts ...grpc.CallOption) (*PushBatchReply, error)
 	GetDevice(ctx context.Context, in *GetDeviceRequest, opts ...grpc.CallOption) (*Device, error)
 	QueryDevices(ctx context.Context, in *QueryDevicesRequest, opts ...grpc.CallOption) (*QueryDevicesReply, error)
 	KickDevice(ctx context.Context, in *KickDeviceRequest, opts ...grpc.CallOption) (*KickDeviceReply, error)
@@ -64,6 +68,16 @@ func (c *centerClient) Push(ctx context.Context, in *PushRequest, opts ...grpc.C
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(PushReply)
 	err := c.cc.Invoke(ctx, Center_Push_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *centerClient) PushBatch(ctx context.Context, in *PushBatchRequest, opts ...grpc.CallOption) (*PushBatchReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PushBatchReply)
+	err := c.cc.Invoke(ctx, Center_PushBatch_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -178,6 +192,9 @@ func (c *centerClient) CreateToken(ctx context.Context, in *CreateTokenRequest, 
 // these same methods; the API key travels in the metadata `authorization`.
 type CenterServer interface {
 	Push(context.Context, *PushRequest) (*PushReply, error)
+	// PushBatch pushes messages that have nothing to do with each other: a bad
+	// one fails alone.
+	PushBatch(context.Context, *PushBatchRequest) (*PushBatchReply, error)
 	GetDevice(context.Context, *GetDeviceRequest) (*Device, error)
 	QueryDevices(context.Context, *QueryDevicesRequest) (*QueryDevicesReply, error)
 	KickDevice(context.Context, *KickDeviceRequest) (*KickDeviceReply, error)
@@ -200,6 +217,9 @@ type UnimplementedCenterServer struct{}
 
 func (UnimplementedCenterServer) Push(context.Context, *PushRequest) (*PushReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Push not implemented")
+}
+func (UnimplementedCenterServer) PushBatch(context.Context, *PushBatchRequest) (*PushBatchReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method PushBatch not implemented")
 }
 func (UnimplementedCenterServer) GetDevice(context.Context, *GetDeviceRequest) (*Device, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetDevice not implemented")
@@ -266,6 +286,24 @@ func _Center_Push_Handler(srv interface{}, ctx context.Context, dec func(interfa
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CenterServer).Push(ctx, req.(*PushRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Center_PushBatch_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PushBatchRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CenterServer).PushBatch(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Center_PushBatch_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CenterServer).PushBatch(ctx, req.(*PushBatchRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -460,6 +498,10 @@ var Center_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Push",
 			Handler:    _Center_Push_Handler,
+		},
+		{
+			MethodName: "PushBatch",
+			Handler:    _Center_PushBatch_Handler,
 		},
 		{
 			MethodName: "GetDevice",

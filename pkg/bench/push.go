@@ -29,7 +29,6 @@ type pusher struct {
 	next uint64 // guarded by mu
 	out  sent   // guarded by mu
 	good int    // guarded by mu
-	last error  // guarded by mu: of the last refusal
 }
 
 // push sends messages to the devices in turn. With a rate, call k is due at

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"longlink/pkg/httpstop"
 	"longlink/pkg/lifecycle"
 )
 
@@ -76,6 +77,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 		mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	}
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	stopper := httpstop.New(srv)
 	g := lifecycle.NewGroup(ctx, s.log, nil)
 	g.Go("ops.http", func(context.Context) error {
 		if err := srv.Serve(s.lis); !errors.Is(err, http.ErrServerClosed) {
@@ -88,10 +90,7 @@ func (s *Server) Run(ctx context.Context, ready func()) error {
 		// Probes and scrapes are short; a profile that runs is cut off.
 		sctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 200*time.Millisecond)
 		defer cancel()
-		if srv.Shutdown(sctx) != nil {
-			return srv.Close()
-		}
-		return nil
+		return stopper.Stop(sctx)
 	})
 	ready()
 	return g.Wait()

@@ -136,7 +136,7 @@ func (s *Store) Dial(ctx context.Context) (*Conn, error) {
 	c := s.client.EphemeralConn() // sticky: after an error it answers only errors
 	run, err := s.runID(ctx, c)
 	if err == nil && run == "" {
-		err = errors.New("Redis tells no run id")
+		err = errors.New("the server tells no run id")
 	}
 	if err != nil {
 		return nil, errors.Join(err, closed(c))
@@ -144,11 +144,19 @@ func (s *Store) Dial(ctx context.Context) (*Conn, error) {
 	return &Conn{store: s, c: c, run: run}, nil
 }
 
-// Run is the run id of the process behind the connection.
+// Run is the run id of what is behind the connection.
 func (c *Conn) Run() string { return c.run }
 
 // Ping is nil when the process still answers.
 func (c *Conn) Ping(ctx context.Context) error { return c.c.Ping(ctx).Err() }
+
+// Same is true when what is behind the connection still has the run id that it
+// had at the dial: Redis takes another replication id also when its first
+// replica comes and an hour after the last one went.
+func (c *Conn) Same(ctx context.Context) (bool, error) {
+	run, err := c.store.runID(ctx, c.c)
+	return err == nil && run == c.run, err
+}
 
 // Close gives the connection up.
 func (c *Conn) Close() error { return closed(c.c) }
@@ -160,17 +168,33 @@ func closed(c *redis.Conn) error {
 	return nil
 }
 
+// infoRunID names what the data behind the connection is: the process, and its
+// replication id, which is new whenever a replica is promoted. The process alone
+// would not do: a master that followed another one for a while and was promoted
+// again without a restart has other data.
 func infoRunID(ctx context.Context, c *redis.Conn) (string, error) {
-	info, err := c.Info(ctx, "server").Result()
+	process, err := infoField(ctx, c, "server", "run_id:")
+	if err != nil {
+		return "", err
+	}
+	history, err := infoField(ctx, c, "replication", "master_replid:")
+	if err != nil {
+		return "", err
+	}
+	return process + "." + history, nil
+}
+
+func infoField(ctx context.Context, c *redis.Conn, section, field string) (string, error) {
+	info, err := c.Info(ctx, section).Result()
 	if err != nil {
 		return "", err
 	}
 	for line := range strings.Lines(info) {
-		if id, ok := strings.CutPrefix(strings.TrimSpace(line), "run_id:"); ok {
-			return id, nil
+		if v, ok := strings.CutPrefix(strings.TrimSpace(line), field); ok && v != "" {
+			return v, nil
 		}
 	}
-	return "", errors.New("INFO server has no run_id")
+	return "", fmt.Errorf("INFO %s has no %s", section, strings.TrimSuffix(field, ":"))
 }
 
 // SlotState is what Redis holds of a slot.

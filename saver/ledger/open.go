@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -52,6 +53,13 @@ func openSQLite(o Options) (*Ledger, error) {
 	path, err := filepath.Abs(o.Path)
 	if err != nil {
 		return nil, err
+	}
+	// Messages are nobody else's business; SQLite gives its other files the same
+	// mode. A file that cannot be made is reported by the first use, with the key.
+	if f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600); err == nil {
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
 	}
 	dsn := func(extra string) string {
 		q := "_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)" + extra

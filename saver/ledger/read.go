@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -73,6 +74,39 @@ func (l *Ledger) Rows(ctx context.Context, wants []Want, now time.Time, dedup ti
 		}
 	}
 	return errors.Join(rows.Err(), rows.Close())
+}
+
+// Stored answers which of the rows are there under their own id.
+func (l *Ledger) Stored(ctx context.Context, rows []Row) (map[Key]bool, error) {
+	there := map[Key]bool{}
+	for chunk := range slices.Chunk(rows, statementRows) {
+		ids := make(map[Key]string, len(chunk))
+		var args []any
+		for _, r := range chunk {
+			k := Key{Slot: r.Slot, Seq: r.Seq, ExpiryDay: DayOf(r.ExpiresMS)}
+			ids[k] = r.ID
+			args = append(args, k.Slot, int64(k.Seq), k.ExpiryDay)
+		}
+		found, err := l.read.QueryContext(ctx, "SELECT slot, seq, expiry_day, id FROM messages WHERE (slot = ? AND seq = ? AND expiry_day = ?)"+
+			strings.Repeat(" OR (slot = ? AND seq = ? AND expiry_day = ?)", len(chunk)-1), args...)
+		if err != nil {
+			return nil, err
+		}
+		for found.Next() {
+			var k Key
+			var id string
+			if err := found.Scan(&k.Slot, &k.Seq, &k.ExpiryDay, &id); err != nil {
+				return nil, errors.Join(err, found.Close())
+			}
+			if ids[k] == id {
+				there[k] = true
+			}
+		}
+		if err := errors.Join(found.Err(), found.Close()); err != nil {
+			return nil, err
+		}
+	}
+	return there, nil
 }
 
 // Clocks answers the highest seq that each slot's messages and cursors show.
