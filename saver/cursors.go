@@ -22,7 +22,10 @@ type cursors struct {
 
 	full chan struct{} // capacity 1: many wait, do not await the tick
 
-	flushing sync.Mutex // held over one flush
+	// flushing is held over one flush, and for reading over a rebuild's look at
+	// the ledger: a cursor is then either in what the rebuild reads or still
+	// here, never between.
+	flushing sync.RWMutex
 	mu       sync.Mutex
 	waiting  map[lane.Ref]uint64
 	leaving  map[lane.Ref]uint64 // in the flush that runs
@@ -69,6 +72,21 @@ func (c *cursors) get(ref lane.Ref) uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return max(c.waiting[ref], c.leaving[ref])
+}
+
+// of are the cursors of a slot that are not yet in the ledger.
+func (c *cursors) of(slot uint16) map[lane.Ref]uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := map[lane.Ref]uint64{}
+	for _, m := range []map[lane.Ref]uint64{c.leaving, c.waiting} {
+		for ref, acked := range m {
+			if ref.Slot == slot {
+				all[ref] = max(acked, all[ref])
+			}
+		}
+	}
+	return all
 }
 
 // run flushes until ctx ends, and one last time then.

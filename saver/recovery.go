@@ -66,6 +66,8 @@ func (w *recovery) want(slot uint16, st lane.SlotState) {
 
 // read brings all rows over.
 func (w *recovery) read() error {
+	w.s.cursors.flushing.RLock()
+	defer w.s.cursors.flushing.RUnlock()
 	if err := w.s.ledger.Rows(w.ctx, w.wants, w.now, dedupFor, w.row); err != nil {
 		return err
 	}
@@ -76,6 +78,12 @@ func (w *recovery) read() error {
 		})
 		if err != nil {
 			return err
+		}
+		for ref, acked := range w.s.cursors.of(wt.Slot) {
+			w.lane(ref, acked)
+			if err := w.flushWhenFull(); err != nil {
+				return err
+			}
 		}
 	}
 	return w.flush()
