@@ -46,7 +46,6 @@ type LogConfig struct {
 // RPCConfig of the internal servers.
 type RPCConfig struct {
 	Host    string          `yaml:"host" doc:"Host that internal RPC listens on, at port base + 800 + the service's digit."`
-	Drain   config.Duration `yaml:"drain" min:"0s" max:"1m" doc:"How long a stopping instance, already out of the registry, still answers those who have not seen it yet."`
 	Reports config.Duration `yaml:"reports" min:"100ms" max:"1m" doc:"How often an instance reports its load figures to keeper."`
 }
 
@@ -56,7 +55,7 @@ func DefaultConfig(p Ports) Config {
 	c := Config{
 		Cluster:     ClusterConfig{Ops: p.Ops(nil)},
 		Log:         LogConfig{Level: "info", Format: "text"},
-		RPC:         RPCConfig{Host: p.Host, Drain: 0, Reports: config.Duration(2 * time.Second)},
+		RPC:         RPCConfig{Host: p.Host, Reports: config.Duration(2 * time.Second)},
 		Keeper:      keeper.DefaultConfig(),
 		Saver:       saver.DefaultConfig(),
 		Register:    register.DefaultConfig(),

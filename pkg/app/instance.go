@@ -101,22 +101,12 @@ func (i *instance) Run(ctx context.Context, ready func()) error {
 			ready()
 			return door.Serve(ctx)
 		})},
-		lifecycle.Part{Name: "registry", Runner: lifecycle.RunnerFunc(i.announce)},
+		lifecycle.Part{Name: "registry", Runner: i.keeper.Announce(i.self)},
 		lifecycle.Part{Name: "reports", Runner: lifecycle.RunnerFunc(func(ctx context.Context, ready func()) error {
 			ready()
 			return i.report(ctx, peers)
 		})},
 	)
-}
-
-// announce keeps the instance in the registry until ctx ends, then gives those
-// who have not seen its end yet a moment.
-func (i *instance) announce(ctx context.Context, ready func()) error {
-	err := i.keeper.Announce(i.self).Run(ctx, ready)
-	if ctx.Err() != nil && i.Config.RPC.Drain > 0 && !i.Embedded {
-		time.Sleep(i.Config.RPC.Drain.Std())
-	}
-	return err
 }
 
 // report tells a keeper the load figures; a report that fails is not repeated,
