@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// leftAfter is when nobody tries any more to hand an accepted message to its
-// room (center.deliver_deadline, 5 s, and the call under way): what comes later
-// was brought by a later push to its lane or by a login.
+// leftAfter is when center tries no more to hand an accepted message to its
+// room (deliver_deadline, 5 s): what the app saw later was brought by the sweep,
+// a later push to its lane or a login.
 const leftAfter = 5500 * time.Millisecond
 
 // carried is how long before a kill an answered push may still be on its way.
@@ -29,7 +29,7 @@ type waits struct {
 	sent, stored []time.Duration // how long messages waited, by the answer of their push
 	call         time.Duration   // the longest a push took, with its repetitions
 	tries        int             // the most of one push
-	left         int             // brought by a later push or a login; see leftAfter
+	left         int             // brought by the sweep, a later push or a login; see leftAfter
 }
 
 // Waits tells, for each period, how long messages waited from the first try of
