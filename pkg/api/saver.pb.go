@@ -21,6 +21,70 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type FoundMessage_State int32
+
+const (
+	FoundMessage_STATE_UNSPECIFIED   FoundMessage_State = 0
+	FoundMessage_STATE_STORED        FoundMessage_State = 1
+	FoundMessage_STATE_ACKED         FoundMessage_State = 2
+	FoundMessage_STATE_EXPIRED       FoundMessage_State = 3
+	FoundMessage_STATE_RECALLED      FoundMessage_State = 4
+	FoundMessage_STATE_VOID          FoundMessage_State = 5 // its push was answered UNKNOWN and it will not be delivered
+	FoundMessage_STATE_REPLACED      FoundMessage_State = 6
+	FoundMessage_STATE_DEAD_LETTERED FoundMessage_State = 7
+)
+
+// Enum value maps for FoundMessage_State.
+var (
+	FoundMessage_State_name = map[int32]string{
+		0: "STATE_UNSPECIFIED",
+		1: "STATE_STORED",
+		2: "STATE_ACKED",
+		3: "STATE_EXPIRED",
+		4: "STATE_RECALLED",
+		5: "STATE_VOID",
+		6: "STATE_REPLACED",
+		7: "STATE_DEAD_LETTERED",
+	}
+	FoundMessage_State_value = map[string]int32{
+		"STATE_UNSPECIFIED":   0,
+		"STATE_STORED":        1,
+		"STATE_ACKED":         2,
+		"STATE_EXPIRED":       3,
+		"STATE_RECALLED":      4,
+		"STATE_VOID":          5,
+		"STATE_REPLACED":      6,
+		"STATE_DEAD_LETTERED": 7,
+	}
+)
+
+func (x FoundMessage_State) Enum() *FoundMessage_State {
+	p := new(FoundMessage_State)
+	*p = x
+	return p
+}
+
+func (x FoundMessage_State) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FoundMessage_State) Descriptor() protoreflect.EnumDescriptor {
+	return file_saver_proto_enumTypes[0].Descriptor()
+}
+
+func (FoundMessage_State) Type() protoreflect.EnumType {
+	return &file_saver_proto_enumTypes[0]
+}
+
+func (x FoundMessage_State) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FoundMessage_State.Descriptor instead.
+func (FoundMessage_State) EnumDescriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{24, 0}
+}
+
 type AppendBatch struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Header        *BatchHeader           `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"`
@@ -340,9 +404,12 @@ type LoadItem struct {
 	After uint64 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"`
 	// True at login and bind: `after` is the device's own cursor, which is an
 	// ack, is cut to the slot clock and comes back as `cursor`.
-	Login         bool   `protobuf:"varint,5,opt,name=login,proto3" json:"login,omitempty"`
-	MaxMessages   uint32 `protobuf:"varint,6,opt,name=max_messages,json=maxMessages,proto3" json:"max_messages,omitempty"`
-	MaxBytes      uint32 `protobuf:"varint,7,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	Login       bool   `protobuf:"varint,5,opt,name=login,proto3" json:"login,omitempty"`
+	MaxMessages uint32 `protobuf:"varint,6,opt,name=max_messages,json=maxMessages,proto3" json:"max_messages,omitempty"`
+	MaxBytes    uint32 `protobuf:"varint,7,opt,name=max_bytes,json=maxBytes,proto3" json:"max_bytes,omitempty"`
+	// With login: the alias that the device's token names for the product; it
+	// becomes the device's only one there. Empty: aliases stay as they are.
+	Alias         string `protobuf:"bytes,8,opt,name=alias,proto3" json:"alias,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -424,6 +491,13 @@ func (x *LoadItem) GetMaxBytes() uint32 {
 		return x.MaxBytes
 	}
 	return 0
+}
+
+func (x *LoadItem) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
 }
 
 type LoadReply struct {
@@ -1007,7 +1081,8 @@ func (x *UpstreamReply) GetResults() []*UpResult {
 type UpResult struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Result        *Result                `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
-	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"` // position in the partition's log
+	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`             // position in the partition's log
+	Duplicate     bool                   `protobuf:"varint,3,opt,name=duplicate,proto3" json:"duplicate,omitempty"` // its (device, product, up_id) was stored before, under seq
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1054,6 +1129,13 @@ func (x *UpResult) GetSeq() uint64 {
 		return x.Seq
 	}
 	return 0
+}
+
+func (x *UpResult) GetDuplicate() bool {
+	if x != nil {
+		return x.Duplicate
+	}
+	return false
 }
 
 type WaitAckRequest struct {
@@ -1316,9 +1398,12 @@ func (x *RecallRequest) GetId() string {
 	return ""
 }
 
+// RecallReply is of a message that the ledger knows; NOT_FOUND otherwise. A
+// repeated recall repeats the answer.
 type RecallReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Recalled      uint32                 `protobuf:"varint,1,opt,name=recalled,proto3" json:"recalled,omitempty"` // lanes from which it was taken
+	Recalled      uint32                 `protobuf:"varint,1,opt,name=recalled,proto3" json:"recalled,omitempty"` // lanes in which it is taken back and was not consumed
+	Targets       uint32                 `protobuf:"varint,2,opt,name=targets,proto3" json:"targets,omitempty"`   // lanes to which it was sent
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1360,6 +1445,772 @@ func (x *RecallReply) GetRecalled() uint32 {
 	return 0
 }
 
+func (x *RecallReply) GetTargets() uint32 {
+	if x != nil {
+		return x.Targets
+	}
+	return 0
+}
+
+type FindRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Product       string                 `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"` // empty: any
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindRequest) Reset() {
+	*x = FindRequest{}
+	mi := &file_saver_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindRequest) ProtoMessage() {}
+
+func (x *FindRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindRequest.ProtoReflect.Descriptor instead.
+func (*FindRequest) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *FindRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *FindRequest) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+type FindReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Messages      []*FoundMessage        `protobuf:"bytes,1,rep,name=messages,proto3" json:"messages,omitempty"` // by device id; at most 1,000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindReply) Reset() {
+	*x = FindReply{}
+	mi := &file_saver_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindReply) ProtoMessage() {}
+
+func (x *FindReply) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindReply.ProtoReflect.Descriptor instead.
+func (*FindReply) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *FindReply) GetMessages() []*FoundMessage {
+	if x != nil {
+		return x.Messages
+	}
+	return nil
+}
+
+// FoundMessage is one row of the ledger.
+type FoundMessage struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       string                 `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Device        string                 `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	State         FoundMessage_State     `protobuf:"varint,4,opt,name=state,proto3,enum=longlink.v1.FoundMessage_State" json:"state,omitempty"`
+	AcceptedMs    int64                  `protobuf:"varint,5,opt,name=accepted_ms,json=acceptedMs,proto3" json:"accepted_ms,omitempty"`
+	ExpiresMs     int64                  `protobuf:"varint,6,opt,name=expires_ms,json=expiresMs,proto3" json:"expires_ms,omitempty"`
+	StateMs       int64                  `protobuf:"varint,7,opt,name=state_ms,json=stateMs,proto3" json:"state_ms,omitempty"` // when the state was left that it was stored in; 0: not known
+	CollapseKey   string                 `protobuf:"bytes,8,opt,name=collapse_key,json=collapseKey,proto3" json:"collapse_key,omitempty"`
+	DedupId       string                 `protobuf:"bytes,9,opt,name=dedup_id,json=dedupId,proto3" json:"dedup_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FoundMessage) Reset() {
+	*x = FoundMessage{}
+	mi := &file_saver_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FoundMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FoundMessage) ProtoMessage() {}
+
+func (x *FoundMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FoundMessage.ProtoReflect.Descriptor instead.
+func (*FoundMessage) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *FoundMessage) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *FoundMessage) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *FoundMessage) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *FoundMessage) GetState() FoundMessage_State {
+	if x != nil {
+		return x.State
+	}
+	return FoundMessage_STATE_UNSPECIFIED
+}
+
+func (x *FoundMessage) GetAcceptedMs() int64 {
+	if x != nil {
+		return x.AcceptedMs
+	}
+	return 0
+}
+
+func (x *FoundMessage) GetExpiresMs() int64 {
+	if x != nil {
+		return x.ExpiresMs
+	}
+	return 0
+}
+
+func (x *FoundMessage) GetStateMs() int64 {
+	if x != nil {
+		return x.StateMs
+	}
+	return 0
+}
+
+func (x *FoundMessage) GetCollapseKey() string {
+	if x != nil {
+		return x.CollapseKey
+	}
+	return ""
+}
+
+func (x *FoundMessage) GetDedupId() string {
+	if x != nil {
+		return x.DedupId
+	}
+	return ""
+}
+
+type SetAliasRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       string                 `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Alias         string                 `protobuf:"bytes,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	Device        string                 `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
+	Remove        bool                   `protobuf:"varint,4,opt,name=remove,proto3" json:"remove,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAliasRequest) Reset() {
+	*x = SetAliasRequest{}
+	mi := &file_saver_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAliasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAliasRequest) ProtoMessage() {}
+
+func (x *SetAliasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAliasRequest.ProtoReflect.Descriptor instead.
+func (*SetAliasRequest) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SetAliasRequest) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *SetAliasRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *SetAliasRequest) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *SetAliasRequest) GetRemove() bool {
+	if x != nil {
+		return x.Remove
+	}
+	return false
+}
+
+type SetAliasReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Changed       bool                   `protobuf:"varint,1,opt,name=changed,proto3" json:"changed,omitempty"` // false: it was so before
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAliasReply) Reset() {
+	*x = SetAliasReply{}
+	mi := &file_saver_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAliasReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAliasReply) ProtoMessage() {}
+
+func (x *SetAliasReply) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAliasReply.ProtoReflect.Descriptor instead.
+func (*SetAliasReply) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *SetAliasReply) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+type ListAliasRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       string                 `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Alias         string                 `protobuf:"bytes,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`  // device id; empty: from the first
+	Limit         uint32                 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"` // 1 to 1,000
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAliasRequest) Reset() {
+	*x = ListAliasRequest{}
+	mi := &file_saver_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAliasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAliasRequest) ProtoMessage() {}
+
+func (x *ListAliasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAliasRequest.ProtoReflect.Descriptor instead.
+func (*ListAliasRequest) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListAliasRequest) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *ListAliasRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *ListAliasRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *ListAliasRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type ListAliasReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Devices       []*AliasDevice         `protobuf:"bytes,1,rep,name=devices,proto3" json:"devices,omitempty"`
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAliasReply) Reset() {
+	*x = ListAliasReply{}
+	mi := &file_saver_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAliasReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAliasReply) ProtoMessage() {}
+
+func (x *ListAliasReply) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAliasReply.ProtoReflect.Descriptor instead.
+func (*ListAliasReply) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ListAliasReply) GetDevices() []*AliasDevice {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *ListAliasReply) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+type AliasDevice struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Device        string                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	CreatedMs     int64                  `protobuf:"varint,2,opt,name=created_ms,json=createdMs,proto3" json:"created_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AliasDevice) Reset() {
+	*x = AliasDevice{}
+	mi := &file_saver_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AliasDevice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AliasDevice) ProtoMessage() {}
+
+func (x *AliasDevice) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AliasDevice.ProtoReflect.Descriptor instead.
+func (*AliasDevice) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *AliasDevice) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *AliasDevice) GetCreatedMs() int64 {
+	if x != nil {
+		return x.CreatedMs
+	}
+	return 0
+}
+
+type UpstreamHeadsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpstreamHeadsRequest) Reset() {
+	*x = UpstreamHeadsRequest{}
+	mi := &file_saver_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpstreamHeadsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpstreamHeadsRequest) ProtoMessage() {}
+
+func (x *UpstreamHeadsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpstreamHeadsRequest.ProtoReflect.Descriptor instead.
+func (*UpstreamHeadsRequest) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{30}
+}
+
+type UpstreamHeadsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Heads         []uint64               `protobuf:"varint,1,rep,packed,name=heads,proto3" json:"heads,omitempty"` // by partition, 256 of them; 0: nothing yet
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpstreamHeadsReply) Reset() {
+	*x = UpstreamHeadsReply{}
+	mi := &file_saver_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpstreamHeadsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpstreamHeadsReply) ProtoMessage() {}
+
+func (x *UpstreamHeadsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpstreamHeadsReply.ProtoReflect.Descriptor instead.
+func (*UpstreamHeadsReply) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *UpstreamHeadsReply) GetHeads() []uint64 {
+	if x != nil {
+		return x.Heads
+	}
+	return nil
+}
+
+type ReadUpstreamRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Part          uint32                 `protobuf:"varint,1,opt,name=part,proto3" json:"part,omitempty"`
+	After         uint64                 `protobuf:"varint,2,opt,name=after,proto3" json:"after,omitempty"`
+	Limit         uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`    // rows, 1 to 1,000
+	Product       string                 `protobuf:"bytes,4,opt,name=product,proto3" json:"product,omitempty"` // empty: any
+	Kind          string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`       // empty: any
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadUpstreamRequest) Reset() {
+	*x = ReadUpstreamRequest{}
+	mi := &file_saver_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadUpstreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadUpstreamRequest) ProtoMessage() {}
+
+func (x *ReadUpstreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadUpstreamRequest.ProtoReflect.Descriptor instead.
+func (*ReadUpstreamRequest) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ReadUpstreamRequest) GetPart() uint32 {
+	if x != nil {
+		return x.Part
+	}
+	return 0
+}
+
+func (x *ReadUpstreamRequest) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *ReadUpstreamRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ReadUpstreamRequest) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *ReadUpstreamRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+type ReadUpstreamReply struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Rows  []*UpstreamRow         `protobuf:"bytes,1,rep,name=rows,proto3" json:"rows,omitempty"`
+	// Everything of the partition at or below was looked at: the next `after`.
+	Read          uint64 `protobuf:"varint,2,opt,name=read,proto3" json:"read,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadUpstreamReply) Reset() {
+	*x = ReadUpstreamReply{}
+	mi := &file_saver_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadUpstreamReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadUpstreamReply) ProtoMessage() {}
+
+func (x *ReadUpstreamReply) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadUpstreamReply.ProtoReflect.Descriptor instead.
+func (*ReadUpstreamReply) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ReadUpstreamReply) GetRows() []*UpstreamRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *ReadUpstreamReply) GetRead() uint64 {
+	if x != nil {
+		return x.Read
+	}
+	return 0
+}
+
+// UpstreamRow is one entry of a partition's log. class: 0 data of a device.
+type UpstreamRow struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	Class         uint32                 `protobuf:"varint,2,opt,name=class,proto3" json:"class,omitempty"`
+	Item          *UpItem                `protobuf:"bytes,3,opt,name=item,proto3" json:"item,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpstreamRow) Reset() {
+	*x = UpstreamRow{}
+	mi := &file_saver_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpstreamRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpstreamRow) ProtoMessage() {}
+
+func (x *UpstreamRow) ProtoReflect() protoreflect.Message {
+	mi := &file_saver_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpstreamRow.ProtoReflect.Descriptor instead.
+func (*UpstreamRow) Descriptor() ([]byte, []int) {
+	return file_saver_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *UpstreamRow) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *UpstreamRow) GetClass() uint32 {
+	if x != nil {
+		return x.Class
+	}
+	return 0
+}
+
+func (x *UpstreamRow) GetItem() *UpItem {
+	if x != nil {
+		return x.Item
+	}
+	return nil
+}
+
 type BroadcastLogRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Product       string                 `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
@@ -1370,7 +2221,7 @@ type BroadcastLogRequest struct {
 
 func (x *BroadcastLogRequest) Reset() {
 	*x = BroadcastLogRequest{}
-	mi := &file_saver_proto_msgTypes[22]
+	mi := &file_saver_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1382,7 +2233,7 @@ func (x *BroadcastLogRequest) String() string {
 func (*BroadcastLogRequest) ProtoMessage() {}
 
 func (x *BroadcastLogRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_saver_proto_msgTypes[22]
+	mi := &file_saver_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1395,7 +2246,7 @@ func (x *BroadcastLogRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastLogRequest.ProtoReflect.Descriptor instead.
 func (*BroadcastLogRequest) Descriptor() ([]byte, []int) {
-	return file_saver_proto_rawDescGZIP(), []int{22}
+	return file_saver_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *BroadcastLogRequest) GetProduct() string {
@@ -1422,7 +2273,7 @@ type BroadcastLogReply struct {
 
 func (x *BroadcastLogReply) Reset() {
 	*x = BroadcastLogReply{}
-	mi := &file_saver_proto_msgTypes[23]
+	mi := &file_saver_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1434,7 +2285,7 @@ func (x *BroadcastLogReply) String() string {
 func (*BroadcastLogReply) ProtoMessage() {}
 
 func (x *BroadcastLogReply) ProtoReflect() protoreflect.Message {
-	mi := &file_saver_proto_msgTypes[23]
+	mi := &file_saver_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1447,7 +2298,7 @@ func (x *BroadcastLogReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastLogReply.ProtoReflect.Descriptor instead.
 func (*BroadcastLogReply) Descriptor() ([]byte, []int) {
-	return file_saver_proto_rawDescGZIP(), []int{23}
+	return file_saver_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *BroadcastLogReply) GetRecords() []*BroadcastRecord {
@@ -1481,7 +2332,7 @@ type BroadcastRecord struct {
 
 func (x *BroadcastRecord) Reset() {
 	*x = BroadcastRecord{}
-	mi := &file_saver_proto_msgTypes[24]
+	mi := &file_saver_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +2344,7 @@ func (x *BroadcastRecord) String() string {
 func (*BroadcastRecord) ProtoMessage() {}
 
 func (x *BroadcastRecord) ProtoReflect() protoreflect.Message {
-	mi := &file_saver_proto_msgTypes[24]
+	mi := &file_saver_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +2357,7 @@ func (x *BroadcastRecord) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BroadcastRecord.ProtoReflect.Descriptor instead.
 func (*BroadcastRecord) Descriptor() ([]byte, []int) {
-	return file_saver_proto_rawDescGZIP(), []int{24}
+	return file_saver_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *BroadcastRecord) GetSeq() uint64 {
@@ -1592,7 +2443,7 @@ const file_saver_proto_rawDesc = "" +
 	"expires_ms\x18\x06 \x01(\x03R\texpiresMs\"j\n" +
 	"\tLoadBatch\x120\n" +
 	"\x06header\x18\x01 \x01(\v2\x18.longlink.v1.BatchHeaderR\x06header\x12+\n" +
-	"\x05items\x18\x02 \x03(\v2\x15.longlink.v1.LoadItemR\x05items\"\xcf\x01\n" +
+	"\x05items\x18\x02 \x03(\v2\x15.longlink.v1.LoadItemR\x05items\"\xe5\x01\n" +
 	"\bLoadItem\x12%\n" +
 	"\x04meta\x18\x01 \x01(\v2\x11.longlink.v1.MetaR\x04meta\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\tR\x06device\x12\x18\n" +
@@ -1600,7 +2451,8 @@ const file_saver_proto_rawDesc = "" +
 	"\x05after\x18\x04 \x01(\x04R\x05after\x12\x14\n" +
 	"\x05login\x18\x05 \x01(\bR\x05login\x12!\n" +
 	"\fmax_messages\x18\x06 \x01(\rR\vmaxMessages\x12\x1b\n" +
-	"\tmax_bytes\x18\a \x01(\rR\bmaxBytes\"V\n" +
+	"\tmax_bytes\x18\a \x01(\rR\bmaxBytes\x12\x14\n" +
+	"\x05alias\x18\b \x01(\tR\x05alias\"V\n" +
 	"\tLoadReply\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x121\n" +
 	"\aresults\x18\x02 \x03(\v2\x17.longlink.v1.LoadResultR\aresults\"\xc4\x01\n" +
@@ -1643,10 +2495,11 @@ const file_saver_proto_rawDesc = "" +
 	"receivedMs\"X\n" +
 	"\rUpstreamReply\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12/\n" +
-	"\aresults\x18\x02 \x03(\v2\x15.longlink.v1.UpResultR\aresults\"I\n" +
+	"\aresults\x18\x02 \x03(\v2\x15.longlink.v1.UpResultR\aresults\"g\n" +
 	"\bUpResult\x12+\n" +
 	"\x06result\x18\x01 \x01(\v2\x13.longlink.v1.ResultR\x06result\x12\x10\n" +
-	"\x03seq\x18\x02 \x01(\x04R\x03seq\"m\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x1c\n" +
+	"\tduplicate\x18\x03 \x01(\bR\tduplicate\"m\n" +
 	"\x0eWaitAckRequest\x12\x16\n" +
 	"\x06device\x18\x01 \x01(\tR\x06device\x12\x18\n" +
 	"\aproduct\x18\x02 \x01(\tR\aproduct\x12\x10\n" +
@@ -1661,9 +2514,72 @@ const file_saver_proto_rawDesc = "" +
 	"\x06counts\x18\x01 \x03(\x04R\x06counts\"9\n" +
 	"\rRecallRequest\x12\x18\n" +
 	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\")\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\"C\n" +
 	"\vRecallReply\x12\x1a\n" +
-	"\brecalled\x18\x01 \x01(\rR\brecalled\"E\n" +
+	"\brecalled\x18\x01 \x01(\rR\brecalled\x12\x18\n" +
+	"\atargets\x18\x02 \x01(\rR\atargets\"7\n" +
+	"\vFindRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aproduct\x18\x02 \x01(\tR\aproduct\"B\n" +
+	"\tFindReply\x125\n" +
+	"\bmessages\x18\x01 \x03(\v2\x19.longlink.v1.FoundMessageR\bmessages\"\xca\x03\n" +
+	"\fFoundMessage\x12\x18\n" +
+	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x16\n" +
+	"\x06device\x18\x02 \x01(\tR\x06device\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x125\n" +
+	"\x05state\x18\x04 \x01(\x0e2\x1f.longlink.v1.FoundMessage.StateR\x05state\x12\x1f\n" +
+	"\vaccepted_ms\x18\x05 \x01(\x03R\n" +
+	"acceptedMs\x12\x1d\n" +
+	"\n" +
+	"expires_ms\x18\x06 \x01(\x03R\texpiresMs\x12\x19\n" +
+	"\bstate_ms\x18\a \x01(\x03R\astateMs\x12!\n" +
+	"\fcollapse_key\x18\b \x01(\tR\vcollapseKey\x12\x19\n" +
+	"\bdedup_id\x18\t \x01(\tR\adedupId\"\xa5\x01\n" +
+	"\x05State\x12\x15\n" +
+	"\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fSTATE_STORED\x10\x01\x12\x0f\n" +
+	"\vSTATE_ACKED\x10\x02\x12\x11\n" +
+	"\rSTATE_EXPIRED\x10\x03\x12\x12\n" +
+	"\x0eSTATE_RECALLED\x10\x04\x12\x0e\n" +
+	"\n" +
+	"STATE_VOID\x10\x05\x12\x12\n" +
+	"\x0eSTATE_REPLACED\x10\x06\x12\x17\n" +
+	"\x13STATE_DEAD_LETTERED\x10\a\"q\n" +
+	"\x0fSetAliasRequest\x12\x18\n" +
+	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x14\n" +
+	"\x05alias\x18\x02 \x01(\tR\x05alias\x12\x16\n" +
+	"\x06device\x18\x03 \x01(\tR\x06device\x12\x16\n" +
+	"\x06remove\x18\x04 \x01(\bR\x06remove\")\n" +
+	"\rSetAliasReply\x12\x18\n" +
+	"\achanged\x18\x01 \x01(\bR\achanged\"n\n" +
+	"\x10ListAliasRequest\x12\x18\n" +
+	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x14\n" +
+	"\x05alias\x18\x02 \x01(\tR\x05alias\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\tR\x05after\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\"X\n" +
+	"\x0eListAliasReply\x122\n" +
+	"\adevices\x18\x01 \x03(\v2\x18.longlink.v1.AliasDeviceR\adevices\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"D\n" +
+	"\vAliasDevice\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\tR\x06device\x12\x1d\n" +
+	"\n" +
+	"created_ms\x18\x02 \x01(\x03R\tcreatedMs\"\x16\n" +
+	"\x14UpstreamHeadsRequest\"*\n" +
+	"\x12UpstreamHeadsReply\x12\x14\n" +
+	"\x05heads\x18\x01 \x03(\x04R\x05heads\"\x83\x01\n" +
+	"\x13ReadUpstreamRequest\x12\x12\n" +
+	"\x04part\x18\x01 \x01(\rR\x04part\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x04R\x05after\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\x12\x18\n" +
+	"\aproduct\x18\x04 \x01(\tR\aproduct\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\"U\n" +
+	"\x11ReadUpstreamReply\x12,\n" +
+	"\x04rows\x18\x01 \x03(\v2\x18.longlink.v1.UpstreamRowR\x04rows\x12\x12\n" +
+	"\x04read\x18\x02 \x01(\x04R\x04read\"^\n" +
+	"\vUpstreamRow\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05class\x18\x02 \x01(\rR\x05class\x12'\n" +
+	"\x04item\x18\x03 \x01(\v2\x13.longlink.v1.UpItemR\x04item\"E\n" +
 	"\x13BroadcastLogRequest\x12\x18\n" +
 	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x14\n" +
 	"\x05after\x18\x02 \x01(\x04R\x05after\"`\n" +
@@ -1678,7 +2594,7 @@ const file_saver_proto_rawDesc = "" +
 	"\amessage\x18\x05 \x01(\v2\x14.longlink.v1.MessageR\amessage\x12\x16\n" +
 	"\x06paused\x18\x06 \x01(\bR\x06paused\x12\x12\n" +
 	"\x04rate\x18\a \x01(\rR\x04rate\x12\x16\n" +
-	"\x06window\x18\b \x01(\rR\x06window2\x9e\x04\n" +
+	"\x06window\x18\b \x01(\rR\x06window2\x8e\a\n" +
 	"\x05Saver\x12@\n" +
 	"\x06Append\x12\x18.longlink.v1.AppendBatch\x1a\x18.longlink.v1.AppendReply(\x010\x01\x12:\n" +
 	"\x04Load\x12\x16.longlink.v1.LoadBatch\x1a\x16.longlink.v1.LoadReply(\x010\x01\x127\n" +
@@ -1686,7 +2602,12 @@ const file_saver_proto_rawDesc = "" +
 	"\bUpstream\x12\x1a.longlink.v1.UpstreamBatch\x1a\x1a.longlink.v1.UpstreamReply(\x010\x01\x12A\n" +
 	"\aWaitAck\x12\x1b.longlink.v1.WaitAckRequest\x1a\x19.longlink.v1.WaitAckReply\x12A\n" +
 	"\aPending\x12\x1b.longlink.v1.PendingRequest\x1a\x19.longlink.v1.PendingReply\x12>\n" +
-	"\x06Recall\x12\x1a.longlink.v1.RecallRequest\x1a\x18.longlink.v1.RecallReply\x12P\n" +
+	"\x06Recall\x12\x1a.longlink.v1.RecallRequest\x1a\x18.longlink.v1.RecallReply\x128\n" +
+	"\x04Find\x12\x18.longlink.v1.FindRequest\x1a\x16.longlink.v1.FindReply\x12D\n" +
+	"\bSetAlias\x12\x1c.longlink.v1.SetAliasRequest\x1a\x1a.longlink.v1.SetAliasReply\x12G\n" +
+	"\tListAlias\x12\x1d.longlink.v1.ListAliasRequest\x1a\x1b.longlink.v1.ListAliasReply\x12S\n" +
+	"\rUpstreamHeads\x12!.longlink.v1.UpstreamHeadsRequest\x1a\x1f.longlink.v1.UpstreamHeadsReply\x12P\n" +
+	"\fReadUpstream\x12 .longlink.v1.ReadUpstreamRequest\x1a\x1e.longlink.v1.ReadUpstreamReply\x12P\n" +
 	"\fBroadcastLog\x12 .longlink.v1.BroadcastLogRequest\x1a\x1e.longlink.v1.BroadcastLogReplyB\x12Z\x10longlink/pkg/apib\x06proto3"
 
 var (
@@ -1701,85 +2622,115 @@ func file_saver_proto_rawDescGZIP() []byte {
 	return file_saver_proto_rawDescData
 }
 
-var file_saver_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_saver_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_saver_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_saver_proto_goTypes = []any{
-	(*AppendBatch)(nil),         // 0: longlink.v1.AppendBatch
-	(*AppendItem)(nil),          // 1: longlink.v1.AppendItem
-	(*AppendReply)(nil),         // 2: longlink.v1.AppendReply
-	(*AppendResult)(nil),        // 3: longlink.v1.AppendResult
-	(*LoadBatch)(nil),           // 4: longlink.v1.LoadBatch
-	(*LoadItem)(nil),            // 5: longlink.v1.LoadItem
-	(*LoadReply)(nil),           // 6: longlink.v1.LoadReply
-	(*LoadResult)(nil),          // 7: longlink.v1.LoadResult
-	(*AckBatch)(nil),            // 8: longlink.v1.AckBatch
-	(*AckItem)(nil),             // 9: longlink.v1.AckItem
-	(*AckReply)(nil),            // 10: longlink.v1.AckReply
-	(*AckResult)(nil),           // 11: longlink.v1.AckResult
-	(*UpstreamBatch)(nil),       // 12: longlink.v1.UpstreamBatch
-	(*UpItem)(nil),              // 13: longlink.v1.UpItem
-	(*UpstreamReply)(nil),       // 14: longlink.v1.UpstreamReply
-	(*UpResult)(nil),            // 15: longlink.v1.UpResult
-	(*WaitAckRequest)(nil),      // 16: longlink.v1.WaitAckRequest
-	(*WaitAckReply)(nil),        // 17: longlink.v1.WaitAckReply
-	(*PendingRequest)(nil),      // 18: longlink.v1.PendingRequest
-	(*PendingReply)(nil),        // 19: longlink.v1.PendingReply
-	(*RecallRequest)(nil),       // 20: longlink.v1.RecallRequest
-	(*RecallReply)(nil),         // 21: longlink.v1.RecallReply
-	(*BroadcastLogRequest)(nil), // 22: longlink.v1.BroadcastLogRequest
-	(*BroadcastLogReply)(nil),   // 23: longlink.v1.BroadcastLogReply
-	(*BroadcastRecord)(nil),     // 24: longlink.v1.BroadcastRecord
-	(*BatchHeader)(nil),         // 25: longlink.v1.BatchHeader
-	(*Meta)(nil),                // 26: longlink.v1.Meta
-	(*Message)(nil),             // 27: longlink.v1.Message
-	(*Result)(nil),              // 28: longlink.v1.Result
-	(*LaneMessage)(nil),         // 29: longlink.v1.LaneMessage
+	(FoundMessage_State)(0),      // 0: longlink.v1.FoundMessage.State
+	(*AppendBatch)(nil),          // 1: longlink.v1.AppendBatch
+	(*AppendItem)(nil),           // 2: longlink.v1.AppendItem
+	(*AppendReply)(nil),          // 3: longlink.v1.AppendReply
+	(*AppendResult)(nil),         // 4: longlink.v1.AppendResult
+	(*LoadBatch)(nil),            // 5: longlink.v1.LoadBatch
+	(*LoadItem)(nil),             // 6: longlink.v1.LoadItem
+	(*LoadReply)(nil),            // 7: longlink.v1.LoadReply
+	(*LoadResult)(nil),           // 8: longlink.v1.LoadResult
+	(*AckBatch)(nil),             // 9: longlink.v1.AckBatch
+	(*AckItem)(nil),              // 10: longlink.v1.AckItem
+	(*AckReply)(nil),             // 11: longlink.v1.AckReply
+	(*AckResult)(nil),            // 12: longlink.v1.AckResult
+	(*UpstreamBatch)(nil),        // 13: longlink.v1.UpstreamBatch
+	(*UpItem)(nil),               // 14: longlink.v1.UpItem
+	(*UpstreamReply)(nil),        // 15: longlink.v1.UpstreamReply
+	(*UpResult)(nil),             // 16: longlink.v1.UpResult
+	(*WaitAckRequest)(nil),       // 17: longlink.v1.WaitAckRequest
+	(*WaitAckReply)(nil),         // 18: longlink.v1.WaitAckReply
+	(*PendingRequest)(nil),       // 19: longlink.v1.PendingRequest
+	(*PendingReply)(nil),         // 20: longlink.v1.PendingReply
+	(*RecallRequest)(nil),        // 21: longlink.v1.RecallRequest
+	(*RecallReply)(nil),          // 22: longlink.v1.RecallReply
+	(*FindRequest)(nil),          // 23: longlink.v1.FindRequest
+	(*FindReply)(nil),            // 24: longlink.v1.FindReply
+	(*FoundMessage)(nil),         // 25: longlink.v1.FoundMessage
+	(*SetAliasRequest)(nil),      // 26: longlink.v1.SetAliasRequest
+	(*SetAliasReply)(nil),        // 27: longlink.v1.SetAliasReply
+	(*ListAliasRequest)(nil),     // 28: longlink.v1.ListAliasRequest
+	(*ListAliasReply)(nil),       // 29: longlink.v1.ListAliasReply
+	(*AliasDevice)(nil),          // 30: longlink.v1.AliasDevice
+	(*UpstreamHeadsRequest)(nil), // 31: longlink.v1.UpstreamHeadsRequest
+	(*UpstreamHeadsReply)(nil),   // 32: longlink.v1.UpstreamHeadsReply
+	(*ReadUpstreamRequest)(nil),  // 33: longlink.v1.ReadUpstreamRequest
+	(*ReadUpstreamReply)(nil),    // 34: longlink.v1.ReadUpstreamReply
+	(*UpstreamRow)(nil),          // 35: longlink.v1.UpstreamRow
+	(*BroadcastLogRequest)(nil),  // 36: longlink.v1.BroadcastLogRequest
+	(*BroadcastLogReply)(nil),    // 37: longlink.v1.BroadcastLogReply
+	(*BroadcastRecord)(nil),      // 38: longlink.v1.BroadcastRecord
+	(*BatchHeader)(nil),          // 39: longlink.v1.BatchHeader
+	(*Meta)(nil),                 // 40: longlink.v1.Meta
+	(*Message)(nil),              // 41: longlink.v1.Message
+	(*Result)(nil),               // 42: longlink.v1.Result
+	(*LaneMessage)(nil),          // 43: longlink.v1.LaneMessage
 }
 var file_saver_proto_depIdxs = []int32{
-	25, // 0: longlink.v1.AppendBatch.header:type_name -> longlink.v1.BatchHeader
-	1,  // 1: longlink.v1.AppendBatch.items:type_name -> longlink.v1.AppendItem
-	26, // 2: longlink.v1.AppendItem.meta:type_name -> longlink.v1.Meta
-	27, // 3: longlink.v1.AppendItem.message:type_name -> longlink.v1.Message
-	3,  // 4: longlink.v1.AppendReply.results:type_name -> longlink.v1.AppendResult
-	28, // 5: longlink.v1.AppendResult.result:type_name -> longlink.v1.Result
-	25, // 6: longlink.v1.LoadBatch.header:type_name -> longlink.v1.BatchHeader
-	5,  // 7: longlink.v1.LoadBatch.items:type_name -> longlink.v1.LoadItem
-	26, // 8: longlink.v1.LoadItem.meta:type_name -> longlink.v1.Meta
-	7,  // 9: longlink.v1.LoadReply.results:type_name -> longlink.v1.LoadResult
-	28, // 10: longlink.v1.LoadResult.result:type_name -> longlink.v1.Result
-	29, // 11: longlink.v1.LoadResult.messages:type_name -> longlink.v1.LaneMessage
-	25, // 12: longlink.v1.AckBatch.header:type_name -> longlink.v1.BatchHeader
-	9,  // 13: longlink.v1.AckBatch.items:type_name -> longlink.v1.AckItem
-	26, // 14: longlink.v1.AckItem.meta:type_name -> longlink.v1.Meta
-	11, // 15: longlink.v1.AckReply.results:type_name -> longlink.v1.AckResult
-	28, // 16: longlink.v1.AckResult.result:type_name -> longlink.v1.Result
-	25, // 17: longlink.v1.UpstreamBatch.header:type_name -> longlink.v1.BatchHeader
-	13, // 18: longlink.v1.UpstreamBatch.items:type_name -> longlink.v1.UpItem
-	26, // 19: longlink.v1.UpItem.meta:type_name -> longlink.v1.Meta
-	15, // 20: longlink.v1.UpstreamReply.results:type_name -> longlink.v1.UpResult
-	28, // 21: longlink.v1.UpResult.result:type_name -> longlink.v1.Result
-	24, // 22: longlink.v1.BroadcastLogReply.records:type_name -> longlink.v1.BroadcastRecord
-	27, // 23: longlink.v1.BroadcastRecord.message:type_name -> longlink.v1.Message
-	0,  // 24: longlink.v1.Saver.Append:input_type -> longlink.v1.AppendBatch
-	4,  // 25: longlink.v1.Saver.Load:input_type -> longlink.v1.LoadBatch
-	8,  // 26: longlink.v1.Saver.Ack:input_type -> longlink.v1.AckBatch
-	12, // 27: longlink.v1.Saver.Upstream:input_type -> longlink.v1.UpstreamBatch
-	16, // 28: longlink.v1.Saver.WaitAck:input_type -> longlink.v1.WaitAckRequest
-	18, // 29: longlink.v1.Saver.Pending:input_type -> longlink.v1.PendingRequest
-	20, // 30: longlink.v1.Saver.Recall:input_type -> longlink.v1.RecallRequest
-	22, // 31: longlink.v1.Saver.BroadcastLog:input_type -> longlink.v1.BroadcastLogRequest
-	2,  // 32: longlink.v1.Saver.Append:output_type -> longlink.v1.AppendReply
-	6,  // 33: longlink.v1.Saver.Load:output_type -> longlink.v1.LoadReply
-	10, // 34: longlink.v1.Saver.Ack:output_type -> longlink.v1.AckReply
-	14, // 35: longlink.v1.Saver.Upstream:output_type -> longlink.v1.UpstreamReply
-	17, // 36: longlink.v1.Saver.WaitAck:output_type -> longlink.v1.WaitAckReply
-	19, // 37: longlink.v1.Saver.Pending:output_type -> longlink.v1.PendingReply
-	21, // 38: longlink.v1.Saver.Recall:output_type -> longlink.v1.RecallReply
-	23, // 39: longlink.v1.Saver.BroadcastLog:output_type -> longlink.v1.BroadcastLogReply
-	32, // [32:40] is the sub-list for method output_type
-	24, // [24:32] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	39, // 0: longlink.v1.AppendBatch.header:type_name -> longlink.v1.BatchHeader
+	2,  // 1: longlink.v1.AppendBatch.items:type_name -> longlink.v1.AppendItem
+	40, // 2: longlink.v1.AppendItem.meta:type_name -> longlink.v1.Meta
+	41, // 3: longlink.v1.AppendItem.message:type_name -> longlink.v1.Message
+	4,  // 4: longlink.v1.AppendReply.results:type_name -> longlink.v1.AppendResult
+	42, // 5: longlink.v1.AppendResult.result:type_name -> longlink.v1.Result
+	39, // 6: longlink.v1.LoadBatch.header:type_name -> longlink.v1.BatchHeader
+	6,  // 7: longlink.v1.LoadBatch.items:type_name -> longlink.v1.LoadItem
+	40, // 8: longlink.v1.LoadItem.meta:type_name -> longlink.v1.Meta
+	8,  // 9: longlink.v1.LoadReply.results:type_name -> longlink.v1.LoadResult
+	42, // 10: longlink.v1.LoadResult.result:type_name -> longlink.v1.Result
+	43, // 11: longlink.v1.LoadResult.messages:type_name -> longlink.v1.LaneMessage
+	39, // 12: longlink.v1.AckBatch.header:type_name -> longlink.v1.BatchHeader
+	10, // 13: longlink.v1.AckBatch.items:type_name -> longlink.v1.AckItem
+	40, // 14: longlink.v1.AckItem.meta:type_name -> longlink.v1.Meta
+	12, // 15: longlink.v1.AckReply.results:type_name -> longlink.v1.AckResult
+	42, // 16: longlink.v1.AckResult.result:type_name -> longlink.v1.Result
+	39, // 17: longlink.v1.UpstreamBatch.header:type_name -> longlink.v1.BatchHeader
+	14, // 18: longlink.v1.UpstreamBatch.items:type_name -> longlink.v1.UpItem
+	40, // 19: longlink.v1.UpItem.meta:type_name -> longlink.v1.Meta
+	16, // 20: longlink.v1.UpstreamReply.results:type_name -> longlink.v1.UpResult
+	42, // 21: longlink.v1.UpResult.result:type_name -> longlink.v1.Result
+	25, // 22: longlink.v1.FindReply.messages:type_name -> longlink.v1.FoundMessage
+	0,  // 23: longlink.v1.FoundMessage.state:type_name -> longlink.v1.FoundMessage.State
+	30, // 24: longlink.v1.ListAliasReply.devices:type_name -> longlink.v1.AliasDevice
+	35, // 25: longlink.v1.ReadUpstreamReply.rows:type_name -> longlink.v1.UpstreamRow
+	14, // 26: longlink.v1.UpstreamRow.item:type_name -> longlink.v1.UpItem
+	38, // 27: longlink.v1.BroadcastLogReply.records:type_name -> longlink.v1.BroadcastRecord
+	41, // 28: longlink.v1.BroadcastRecord.message:type_name -> longlink.v1.Message
+	1,  // 29: longlink.v1.Saver.Append:input_type -> longlink.v1.AppendBatch
+	5,  // 30: longlink.v1.Saver.Load:input_type -> longlink.v1.LoadBatch
+	9,  // 31: longlink.v1.Saver.Ack:input_type -> longlink.v1.AckBatch
+	13, // 32: longlink.v1.Saver.Upstream:input_type -> longlink.v1.UpstreamBatch
+	17, // 33: longlink.v1.Saver.WaitAck:input_type -> longlink.v1.WaitAckRequest
+	19, // 34: longlink.v1.Saver.Pending:input_type -> longlink.v1.PendingRequest
+	21, // 35: longlink.v1.Saver.Recall:input_type -> longlink.v1.RecallRequest
+	23, // 36: longlink.v1.Saver.Find:input_type -> longlink.v1.FindRequest
+	26, // 37: longlink.v1.Saver.SetAlias:input_type -> longlink.v1.SetAliasRequest
+	28, // 38: longlink.v1.Saver.ListAlias:input_type -> longlink.v1.ListAliasRequest
+	31, // 39: longlink.v1.Saver.UpstreamHeads:input_type -> longlink.v1.UpstreamHeadsRequest
+	33, // 40: longlink.v1.Saver.ReadUpstream:input_type -> longlink.v1.ReadUpstreamRequest
+	36, // 41: longlink.v1.Saver.BroadcastLog:input_type -> longlink.v1.BroadcastLogRequest
+	3,  // 42: longlink.v1.Saver.Append:output_type -> longlink.v1.AppendReply
+	7,  // 43: longlink.v1.Saver.Load:output_type -> longlink.v1.LoadReply
+	11, // 44: longlink.v1.Saver.Ack:output_type -> longlink.v1.AckReply
+	15, // 45: longlink.v1.Saver.Upstream:output_type -> longlink.v1.UpstreamReply
+	18, // 46: longlink.v1.Saver.WaitAck:output_type -> longlink.v1.WaitAckReply
+	20, // 47: longlink.v1.Saver.Pending:output_type -> longlink.v1.PendingReply
+	22, // 48: longlink.v1.Saver.Recall:output_type -> longlink.v1.RecallReply
+	24, // 49: longlink.v1.Saver.Find:output_type -> longlink.v1.FindReply
+	27, // 50: longlink.v1.Saver.SetAlias:output_type -> longlink.v1.SetAliasReply
+	29, // 51: longlink.v1.Saver.ListAlias:output_type -> longlink.v1.ListAliasReply
+	32, // 52: longlink.v1.Saver.UpstreamHeads:output_type -> longlink.v1.UpstreamHeadsReply
+	34, // 53: longlink.v1.Saver.ReadUpstream:output_type -> longlink.v1.ReadUpstreamReply
+	37, // 54: longlink.v1.Saver.BroadcastLog:output_type -> longlink.v1.BroadcastLogReply
+	42, // [42:55] is the sub-list for method output_type
+	29, // [29:42] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_saver_proto_init() }
@@ -1793,13 +2744,14 @@ func file_saver_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_saver_proto_rawDesc), len(file_saver_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   25,
+			NumEnums:      1,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_saver_proto_goTypes,
 		DependencyIndexes: file_saver_proto_depIdxs,
+		EnumInfos:         file_saver_proto_enumTypes,
 		MessageInfos:      file_saver_proto_msgTypes,
 	}.Build()
 	File_saver_proto = out.File

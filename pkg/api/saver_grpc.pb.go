@@ -19,14 +19,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Saver_Append_FullMethodName       = "/longlink.v1.Saver/Append"
-	Saver_Load_FullMethodName         = "/longlink.v1.Saver/Load"
-	Saver_Ack_FullMethodName          = "/longlink.v1.Saver/Ack"
-	Saver_Upstream_FullMethodName     = "/longlink.v1.Saver/Upstream"
-	Saver_WaitAck_FullMethodName      = "/longlink.v1.Saver/WaitAck"
-	Saver_Pending_FullMethodName      = "/longlink.v1.Saver/Pending"
-	Saver_Recall_FullMethodName       = "/longlink.v1.Saver/Recall"
-	Saver_BroadcastLog_FullMethodName = "/longlink.v1.Saver/BroadcastLog"
+	Saver_Append_FullMethodName        = "/longlink.v1.Saver/Append"
+	Saver_Load_FullMethodName          = "/longlink.v1.Saver/Load"
+	Saver_Ack_FullMethodName           = "/longlink.v1.Saver/Ack"
+	Saver_Upstream_FullMethodName      = "/longlink.v1.Saver/Upstream"
+	Saver_WaitAck_FullMethodName       = "/longlink.v1.Saver/WaitAck"
+	Saver_Pending_FullMethodName       = "/longlink.v1.Saver/Pending"
+	Saver_Recall_FullMethodName        = "/longlink.v1.Saver/Recall"
+	Saver_Find_FullMethodName          = "/longlink.v1.Saver/Find"
+	Saver_SetAlias_FullMethodName      = "/longlink.v1.Saver/SetAlias"
+	Saver_ListAlias_FullMethodName     = "/longlink.v1.Saver/ListAlias"
+	Saver_UpstreamHeads_FullMethodName = "/longlink.v1.Saver/UpstreamHeads"
+	Saver_ReadUpstream_FullMethodName  = "/longlink.v1.Saver/ReadUpstream"
+	Saver_BroadcastLog_FullMethodName  = "/longlink.v1.Saver/BroadcastLog"
 )
 
 // SaverClient is the client API for Saver service.
@@ -52,6 +57,19 @@ type SaverClient interface {
 	Pending(ctx context.Context, in *PendingRequest, opts ...grpc.CallOption) (*PendingReply, error)
 	// Recall takes messages back: the ledger is marked first.
 	Recall(ctx context.Context, in *RecallRequest, opts ...grpc.CallOption) (*RecallReply, error)
+	// Find reads what the ledger knows of a message by its id. Called by center.
+	Find(ctx context.Context, in *FindRequest, opts ...grpc.CallOption) (*FindReply, error)
+	// SetAlias adds a device to an alias or takes it out. Called by center.
+	SetAlias(ctx context.Context, in *SetAliasRequest, opts ...grpc.CallOption) (*SetAliasReply, error)
+	// ListAlias reads the devices of an alias, by device id. Called by center.
+	ListAlias(ctx context.Context, in *ListAliasRequest, opts ...grpc.CallOption) (*ListAliasReply, error)
+	// UpstreamHeads tells how far the upstream log of every partition is. Called
+	// by those who follow it.
+	UpstreamHeads(ctx context.Context, in *UpstreamHeadsRequest, opts ...grpc.CallOption) (*UpstreamHeadsReply, error)
+	// ReadUpstream reads a page of one partition's upstream log in the order of
+	// seq. Rows become visible in that order: what is read once at or below a
+	// head is all there will ever be there.
+	ReadUpstream(ctx context.Context, in *ReadUpstreamRequest, opts ...grpc.CallOption) (*ReadUpstreamReply, error)
 	// BroadcastLog reads the live broadcasts of a product. Called by room.
 	BroadcastLog(ctx context.Context, in *BroadcastLogRequest, opts ...grpc.CallOption) (*BroadcastLogReply, error)
 }
@@ -146,6 +164,56 @@ func (c *saverClient) Recall(ctx context.Context, in *RecallRequest, opts ...grp
 	return out, nil
 }
 
+func (c *saverClient) Find(ctx context.Context, in *FindRequest, opts ...grpc.CallOption) (*FindReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FindReply)
+	err := c.cc.Invoke(ctx, Saver_Find_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *saverClient) SetAlias(ctx context.Context, in *SetAliasRequest, opts ...grpc.CallOption) (*SetAliasReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetAliasReply)
+	err := c.cc.Invoke(ctx, Saver_SetAlias_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *saverClient) ListAlias(ctx context.Context, in *ListAliasRequest, opts ...grpc.CallOption) (*ListAliasReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAliasReply)
+	err := c.cc.Invoke(ctx, Saver_ListAlias_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *saverClient) UpstreamHeads(ctx context.Context, in *UpstreamHeadsRequest, opts ...grpc.CallOption) (*UpstreamHeadsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(UpstreamHeadsReply)
+	err := c.cc.Invoke(ctx, Saver_UpstreamHeads_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *saverClient) ReadUpstream(ctx context.Context, in *ReadUpstreamRequest, opts ...grpc.CallOption) (*ReadUpstreamReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReadUpstreamReply)
+	err := c.cc.Invoke(ctx, Saver_ReadUpstream_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *saverClient) BroadcastLog(ctx context.Context, in *BroadcastLogRequest, opts ...grpc.CallOption) (*BroadcastLogReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(BroadcastLogReply)
@@ -179,6 +247,19 @@ type SaverServer interface {
 	Pending(context.Context, *PendingRequest) (*PendingReply, error)
 	// Recall takes messages back: the ledger is marked first.
 	Recall(context.Context, *RecallRequest) (*RecallReply, error)
+	// Find reads what the ledger knows of a message by its id. Called by center.
+	Find(context.Context, *FindRequest) (*FindReply, error)
+	// SetAlias adds a device to an alias or takes it out. Called by center.
+	SetAlias(context.Context, *SetAliasRequest) (*SetAliasReply, error)
+	// ListAlias reads the devices of an alias, by device id. Called by center.
+	ListAlias(context.Context, *ListAliasRequest) (*ListAliasReply, error)
+	// UpstreamHeads tells how far the upstream log of every partition is. Called
+	// by those who follow it.
+	UpstreamHeads(context.Context, *UpstreamHeadsRequest) (*UpstreamHeadsReply, error)
+	// ReadUpstream reads a page of one partition's upstream log in the order of
+	// seq. Rows become visible in that order: what is read once at or below a
+	// head is all there will ever be there.
+	ReadUpstream(context.Context, *ReadUpstreamRequest) (*ReadUpstreamReply, error)
 	// BroadcastLog reads the live broadcasts of a product. Called by room.
 	BroadcastLog(context.Context, *BroadcastLogRequest) (*BroadcastLogReply, error)
 	mustEmbedUnimplementedSaverServer()
@@ -211,6 +292,21 @@ func (UnimplementedSaverServer) Pending(context.Context, *PendingRequest) (*Pend
 }
 func (UnimplementedSaverServer) Recall(context.Context, *RecallRequest) (*RecallReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Recall not implemented")
+}
+func (UnimplementedSaverServer) Find(context.Context, *FindRequest) (*FindReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Find not implemented")
+}
+func (UnimplementedSaverServer) SetAlias(context.Context, *SetAliasRequest) (*SetAliasReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method SetAlias not implemented")
+}
+func (UnimplementedSaverServer) ListAlias(context.Context, *ListAliasRequest) (*ListAliasReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAlias not implemented")
+}
+func (UnimplementedSaverServer) UpstreamHeads(context.Context, *UpstreamHeadsRequest) (*UpstreamHeadsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpstreamHeads not implemented")
+}
+func (UnimplementedSaverServer) ReadUpstream(context.Context, *ReadUpstreamRequest) (*ReadUpstreamReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReadUpstream not implemented")
 }
 func (UnimplementedSaverServer) BroadcastLog(context.Context, *BroadcastLogRequest) (*BroadcastLogReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method BroadcastLog not implemented")
@@ -318,6 +414,96 @@ func _Saver_Recall_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Saver_Find_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FindRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SaverServer).Find(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Saver_Find_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SaverServer).Find(ctx, req.(*FindRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Saver_SetAlias_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetAliasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SaverServer).SetAlias(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Saver_SetAlias_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SaverServer).SetAlias(ctx, req.(*SetAliasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Saver_ListAlias_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAliasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SaverServer).ListAlias(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Saver_ListAlias_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SaverServer).ListAlias(ctx, req.(*ListAliasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Saver_UpstreamHeads_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpstreamHeadsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SaverServer).UpstreamHeads(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Saver_UpstreamHeads_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SaverServer).UpstreamHeads(ctx, req.(*UpstreamHeadsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Saver_ReadUpstream_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReadUpstreamRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SaverServer).ReadUpstream(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Saver_ReadUpstream_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SaverServer).ReadUpstream(ctx, req.(*ReadUpstreamRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Saver_BroadcastLog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(BroadcastLogRequest)
 	if err := dec(in); err != nil {
@@ -354,6 +540,26 @@ var Saver_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Recall",
 			Handler:    _Saver_Recall_Handler,
+		},
+		{
+			MethodName: "Find",
+			Handler:    _Saver_Find_Handler,
+		},
+		{
+			MethodName: "SetAlias",
+			Handler:    _Saver_SetAlias_Handler,
+		},
+		{
+			MethodName: "ListAlias",
+			Handler:    _Saver_ListAlias_Handler,
+		},
+		{
+			MethodName: "UpstreamHeads",
+			Handler:    _Saver_UpstreamHeads_Handler,
+		},
+		{
+			MethodName: "ReadUpstream",
+			Handler:    _Saver_ReadUpstream_Handler,
 		},
 		{
 			MethodName: "BroadcastLog",

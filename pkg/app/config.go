@@ -34,6 +34,7 @@ type ClusterConfig struct {
 	Advertise   string `yaml:"advertise" doc:"Host that devices and other processes reach this one by; empty: the listening host."`
 	Ops         string `yaml:"ops" doc:"Address of /livez, /readyz and /metrics. In a process of one service the default port is 7900 + the service's digit."`
 	Pprof       bool   `yaml:"pprof" doc:"Serve /debug/pprof at the operations address."`
+	TraceEvents int    `yaml:"trace_events" min:"0" max:"1048576" doc:"Steps of messages that each instance remembers for longlink trace, about 250 bytes each; 0: none."`
 	OperatorKey string `yaml:"operator_key" secret:"true" doc:"An operator's API key, 32 characters at least, added at start when not empty. The embedded gateway makes its own in DATA/operator.key."`
 }
 
@@ -53,7 +54,7 @@ type RPCConfig struct {
 // 7000 on 127.0.0.1.
 func DefaultConfig(p Ports) Config {
 	c := Config{
-		Cluster:     ClusterConfig{Ops: p.Ops(nil)},
+		Cluster:     ClusterConfig{Ops: p.Ops(nil), TraceEvents: 16384},
 		Log:         LogConfig{Level: "info", Format: "text"},
 		RPC:         RPCConfig{Host: p.Host, Reports: config.Duration(2 * time.Second)},
 		Keeper:      keeper.DefaultConfig(),

@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 
 	"longlink/pkg/api"
 	"longlink/pkg/cluster"
 	"longlink/pkg/lifecycle"
 	"longlink/pkg/rpc"
 	"longlink/pkg/service"
+	"longlink/pkg/trace"
 	"longlink/pkg/version"
 )
 
@@ -59,8 +61,9 @@ func (i *instance) Run(ctx context.Context, ready func()) error {
 	}
 	log := i.log.With("service", string(i.kind), "instance", id)
 	peers := rpc.NewPeers(i.net, i.keeper.Views(), rpc.Identity{ID: id, Epoch: epoch}, log, i.batches, i.life)
+	steps := trace.New(i.Config.Cluster.TraceEvents)
 	i.srv, err = i.build(i.kind, service.Deps{
-		Log: log, Life: i.life, Batches: i.batches, Peers: peers, Directory: i.keeper.Directory(), Version: version.String(),
+		Log: log, Trace: steps, Life: i.life, Batches: i.batches, Peers: peers, Directory: i.keeper.Directory(), Version: version.String(),
 		Registry: prometheus.WrapRegistererWith(prometheus.Labels{}, i.reg),
 	})
 	if err != nil {
@@ -73,7 +76,10 @@ func (i *instance) Run(ctx context.Context, ready func()) error {
 	if i.Embedded {
 		rpcAddr = "inproc/" + string(i.kind) + "/" + id
 	}
-	door, err := i.net.Listen(rpcAddr, i.srv.Register)
+	door, err := i.net.Listen(rpcAddr, func(r grpc.ServiceRegistrar) {
+		i.srv.Register(r)
+		api.RegisterTraceServer(r, &trace.Server{Ring: steps, Node: id})
+	})
 	if err != nil {
 		return fmt.Errorf("rpc: cannot listen on %s: %w; stop what holds it or choose another --port-base", rpcAddr, err)
 	}

@@ -80,6 +80,16 @@ var (
 			return &api.AckBatch{Header: h, Items: items}
 		})
 	}
+	// Up carries upstream data from a room to a coordinator, Upstream from there
+	// to a saver.
+	Up Method[*api.UpItem, *api.UpResult] = func(ctx context.Context, cc grpc.ClientConnInterface) (Exchange[*api.UpItem, *api.UpResult], error) {
+		s, err := api.NewCoordinatorClient(cc).Up(ctx)
+		return exchange[api.UpstreamBatch, api.UpstreamReply, *api.UpItem, *api.UpResult](s, err, upstreamBatch)
+	}
+	Upstream Method[*api.UpItem, *api.UpResult] = func(ctx context.Context, cc grpc.ClientConnInterface) (Exchange[*api.UpItem, *api.UpResult], error) {
+		s, err := api.NewSaverClient(cc).Upstream(ctx)
+		return exchange[api.UpstreamBatch, api.UpstreamReply, *api.UpItem, *api.UpResult](s, err, upstreamBatch)
+	}
 	UpdateSessions Method[*api.SessionItem, *api.SessionResult] = func(ctx context.Context, cc grpc.ClientConnInterface) (Exchange[*api.SessionItem, *api.SessionResult], error) {
 		s, err := api.NewRegisterClient(cc).Update(ctx)
 		return exchange[api.SessionBatch, api.SessionReply, *api.SessionItem, *api.SessionResult](s, err, func(h *api.BatchHeader, items []*api.SessionItem) *api.SessionBatch {
@@ -99,6 +109,10 @@ var (
 		})
 	}
 )
+
+func upstreamBatch(h *api.BatchHeader, items []*api.UpItem) *api.UpstreamBatch {
+	return &api.UpstreamBatch{Header: h, Items: items}
+}
 
 // batchRequest is a batch of any hot call on the serving side.
 type batchRequest[I any] interface {

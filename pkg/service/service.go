@@ -13,6 +13,7 @@ import (
 	"longlink/pkg/cluster"
 	"longlink/pkg/lifecycle"
 	"longlink/pkg/rpc"
+	"longlink/pkg/trace"
 )
 
 // Deps is what the wiring hands to every service.
@@ -23,6 +24,7 @@ type Deps struct {
 	Batches   *batch.Metrics
 	Peers     *rpc.Peers        // the other instances, and who this one is
 	Directory cluster.Directory // products, keys, secrets
+	Trace     *trace.Ring       // what happened to messages here; nil remembers nothing
 	Version   string
 }
 

@@ -13,6 +13,9 @@ const (
 	// FlagText and FlagJSON say what the payload is; neither: bytes.
 	FlagText = 1 << 1
 	FlagJSON = 1 << 2
+	// FlagFirst, of UP only: nothing of the product with a lower up_id is
+	// unanswered, so this one may begin or go on the order after a refusal.
+	FlagFirst = 1 << 3
 )
 
 // Push is one message to the device. Slices of a parsed Push point into the
