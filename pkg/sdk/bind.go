@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"longlink/pkg/code"
 	"longlink/pkg/wire"
 )
 
@@ -60,6 +61,7 @@ func (c *Client) Unbind(name string) {
 		return
 	}
 	pr.wanted = false
+	c.settleAll(pr, code.Errorf(code.Unbound, "product %q was unbound by the app", name))
 	if s := c.session; s != nil && s.bindings[name] != nil {
 		delete(s.bindings, name)
 		s.judgeConnected()

@@ -2,12 +2,9 @@ package sdk
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"longlink/pkg/code"
 	"longlink/pkg/wire"
@@ -46,58 +43,6 @@ func TestBindAndUnbind(t *testing.T) {
 		r.close()
 		if h := w.accept().login(); len(h.Bindings) != 0 {
 			t.Fatalf("bindings %+v", h.Bindings)
-		}
-	})
-}
-
-func TestSend(t *testing.T) {
-	inBubble(t, nil, func(t *testing.T, w *world) {
-		errs := make(chan error, 1)
-		send := func() {
-			go func() { errs <- w.client.Send(t.Context(), "p", "click", SendText, []byte("x")) }()
-		}
-		r := w.accept()
-		r.login() // without FeatureUpstream
-		send()
-		assertRefused(t, <-errs, code.FailedPrecondition)
-		r.close()
-
-		r = w.accept()
-		r.hello()
-		r.welcome(wire.Welcome{Features: wire.FeatureUpstream})
-		r.bound("p", 0)
-		synctest.Wait()
-		send()
-		u1, err := wire.ParseUp(r.expect(wire.TypeUp).body)
-		if err != nil || string(u1.Kind) != "click" || string(u1.Payload) != "x" {
-			t.Fatalf("%+v %v", u1, err)
-		}
-		r.close() // before the answer: the same number comes again
-		r = w.accept()
-		r.hello()
-		r.welcome(wire.Welcome{Features: wire.FeatureUpstream})
-		u2, err := wire.ParseUp(r.expect(wire.TypeUp).body)
-		if err != nil || u2.UpID != u1.UpID {
-			t.Fatalf("up_id %d, then %d", u1.UpID, u2.UpID)
-		}
-		r.send(wire.AppendUpAck(nil, &wire.UpAck{UpID: u2.UpID}))
-		if err := <-errs; err != nil {
-			t.Fatal(err)
-		}
-		send()
-		u3, _ := wire.ParseUp(r.expect(wire.TypeUp).body)
-		if u3.UpID <= u2.UpID {
-			t.Fatalf("up_id %d after %d", u3.UpID, u2.UpID)
-		}
-		r.send(wire.AppendUpAck(nil, &wire.UpAck{UpID: u3.UpID, Code: code.Hold, RetryMS: 9000}))
-		var ce *code.Error
-		if err := <-errs; !errors.As(err, &ce) || ce.Code != code.Hold || ce.RetryMS() != 9000 {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if err := w.client.Send(ctx, "p", "click", 0, nil); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
 		}
 	})
 }

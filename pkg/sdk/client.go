@@ -43,9 +43,10 @@ type Client struct {
 	savedVersion uint64
 	heartbeat    time.Duration // wish
 	session      *session      // nil between connections
-	changed      chan struct{} // closed when session or its WELCOME changes
+	ended        bool          // Run has returned, or is about to
 	lastUpID     uint64
-	sends        map[uint64]chan upResult
+	sends        map[uint64]*up // what is in the products' outboxes, by up_id
+	sendBytes    int            // of their bodies
 }
 
 // New checks the config and loads the device's state.
@@ -60,7 +61,7 @@ func New(cfg Config) (*Client, error) {
 	c := &Client{
 		cfg: cfg, dirty: make(chan struct{}, 1), backoff: cfg.Backoff,
 		products: map[string]*product{}, state: state.clone(), stored: state.clone(), heartbeat: cfg.Heartbeat,
-		changed: make(chan struct{}), sends: map[uint64]chan upResult{},
+		sends: map[uint64]*up{},
 	}
 	for _, p := range cfg.Products {
 		c.addProduct(p)
@@ -96,6 +97,7 @@ func (c *Client) Run(ctx context.Context) error {
 		err = refused // without the group's words before it
 	}
 	c.mu.Lock()
+	c.closeSends()
 	unsaved := c.version != c.savedVersion
 	c.mu.Unlock()
 	if unsaved {

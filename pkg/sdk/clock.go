@@ -48,11 +48,11 @@ func (s *session) nextPing() time.Time {
 }
 
 // nextDue is the earliest time at which due has something to do.
-func (s *session) nextDue() time.Time {
+func (s *session) nextDue(now time.Time) time.Time {
 	if s.welcome == nil {
 		return s.deadline
 	}
-	next := time.Now().Add(never)
+	next := now.Add(never)
 	sooner := func(t time.Time) {
 		if !t.IsZero() && t.Before(next) {
 			next = t
@@ -67,6 +67,7 @@ func (s *session) nextDue() time.Time {
 	for _, b := range s.bindings {
 		sooner(b.retryAt)
 	}
+	sooner(s.nextUp(now))
 	return next
 }
 
@@ -88,9 +89,10 @@ func (s *session) setHeartbeat(w *wire.Welcome) {
 	s.idle = s.heartbeat - time.Duration(float64(s.heartbeat)*0.1*s.c.cfg.Rand())
 }
 
-// take moves what is to be written to buf: the queued frames and one ACK per
-// lane and place that is durable and not yet acknowledged. Caller holds mu.
-func (s *session) take(buf []byte) []byte {
+// take moves what is to be written to buf: the queued frames, one ACK per lane
+// and place that is durable and not yet acknowledged, and what may go upstream.
+// Caller holds mu.
+func (s *session) take(buf []byte, now time.Time) []byte {
 	buf = append(buf, s.out...)
 	s.out = s.out[:0]
 	for name, b := range s.bindings {
@@ -109,6 +111,7 @@ func (s *session) take(buf []byte) []byte {
 		}
 		clear(p.unacked)
 	}
+	buf = s.takeUps(buf, now)
 	if len(buf) > 0 {
 		s.lastSent = time.Now()
 	}

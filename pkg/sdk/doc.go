@@ -21,19 +21,32 @@
 // tried again with back-off and its lane waits, over reconnects too. What the
 // cursor has passed is dropped when it comes again. A process that dies between
 // the handler's return and the write of the cursor sees what was handled in
-// between again, one message or a few (a lane does not wait for the write): a
-// handler that must not repeat an effect remembers the last Message.IDs.
+// between again: a lane does not wait for the write, so that may be a few
+// messages, never more than the server's window. A handler that must not repeat
+// an effect remembers the last Message.IDs.
+//
+// Send is the other direction: it returns nil when the server has stored the
+// data for the product's backend, and repeats by itself what a break or a busy
+// server kept from that.
+//
+//	err := c.Send(ctx, "mail", "read", sdk.SendJSON, []byte(`{"n":3}`))
+//
+// What is sent of one product is stored once and in the order of the calls.
+// What waits is in memory only: a process that dies before Send returned does
+// not know whether it was stored.
 //
 // # How it is made
 //
 //	Run ─ connect    address, dial, one session after the other     client.go
 //	    │   ├ read   frames in → lanes                              read.go
-//	    │   └ write  acks, heartbeat, re-bind, leave, BYE           session.go
+//	    │   └ write  acks, UPs, heartbeat, re-bind, leave, BYE      session.go
 //	    ├ store      saves the state, then lets the acks go         flush.go
 //	    └ lane …     one worker per lane with messages              lane.go
 //
+//	Send ─ outbox    per product, over connections                  outbox.go, upack.go
+//
 // All of them share Client.mu, which is never held over I/O or a call into the
 // app. Sizes are bounded: a lane's queue by the window that the server
-// announced (at most MaxWindow), unanswered Sends by MaxSends, the outgoing
-// buffer by MaxOutbound. Stats counts what was dropped and why.
+// announced (at most MaxWindow), unanswered Sends by MaxSends and MaxSendBytes,
+// the outgoing buffer by MaxOutbound. Stats counts what was dropped and why.
 package sdk

@@ -16,7 +16,9 @@ func (c *Client) changedState() {
 }
 
 // storeLoop saves the state whenever it changed. What changes during a Save
-// goes with the next one, so a flood of messages costs few writes.
+// goes with the next one, so a flood of messages costs few writes. Lanes do not
+// wait for it: with two fsyncs a message a backlog takes 200 times as long
+// (7 ms a message instead of 35 µs, see BenchmarkBacklog).
 func (c *Client) storeLoop(ctx context.Context) error {
 	for fails := 0; ; {
 		select {

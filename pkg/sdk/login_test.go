@@ -163,7 +163,7 @@ func TestTokenErrorIsRetried(t *testing.T) {
 	}
 }
 
-func assertRefused(t *testing.T, err error, c code.Code) {
+func assertRefused(t testing.TB, err error, c code.Code) {
 	t.Helper()
 	var ce *code.Error
 	if !errors.As(err, &ce) || ce.Code != c {

@@ -35,7 +35,7 @@ func (s *session) onWelcome(body []byte) *code.Error {
 		}
 	}
 	s.judgeConnected()
-	c.setSession(s)
+	s.judgeSends()
 	s.poke()
 	return nil
 }
@@ -69,13 +69,15 @@ func (s *session) applyBound(b *wire.Bound, sb *binding) time.Duration {
 	switch b.Code.Action() {
 	case code.None:
 		p.bound(b, sb.sent, s.welcome.Features&wire.FeatureBroadcast != 0, !sb.ok)
-		sb.ok, sb.answered, sb.acked, sb.tries = true, true, b.Cursor, 0
+		sb.ok, sb.answered, sb.acked, sb.tries, sb.refused = true, true, b.Cursor, 0, code.OK
 		c.startLane(p.own)
 		c.startLane(p.cast)
 		c.changedState()
 		return 0
 	case code.Never:
 		sb.ok, sb.answered = false, true
+		sb.refused = b.Code
+		c.settleAll(p, notBound(b.Product, b.Code))
 		if b.Code == code.Unbound {
 			p.wanted = false
 			delete(s.bindings, b.Product)

@@ -2,7 +2,7 @@ package sdk
 
 import "longlink/pkg/wire"
 
-// product is one product's cursors and lanes. All of it is guarded by
+// product is one product's cursors, lanes and outbox. All of it is guarded by
 // Client.mu and outlives connections.
 type product struct {
 	Product
@@ -19,6 +19,7 @@ type product struct {
 	unacked map[uint16]uint64 // durable, not yet acknowledged
 
 	own, cast *lane
+	outbox    outbox
 }
 
 func newProduct(p Product, c Cursor, known bool) *product {

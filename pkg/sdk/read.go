@@ -70,6 +70,11 @@ func header(in *bufio.Reader, limit int) (wire.Type, int, *ending) {
 func (s *session) limit() int {
 	s.c.mu.Lock()
 	defer s.c.mu.Unlock()
+	return s.maxFrame()
+}
+
+// maxFrame is the longest body that either side may send. Caller holds mu.
+func (s *session) maxFrame() int {
 	if n := int(s.welcome.MaxFrame); n > 0 && n < wire.MaxBody {
 		return n
 	}

@@ -57,8 +57,9 @@ type session struct {
 type binding struct {
 	sent     Cursor // what HELLO or BIND said
 	acked    uint64
-	ok       bool // BOUND with OK: PUSH may come
-	answered bool // no BOUND is awaited
+	ok       bool      // BOUND with OK: PUSH may come
+	answered bool      // no BOUND is awaited
+	refused  code.Code // BOUND's refusal for good, else OK
 	retryAt  time.Time
 	tries    int
 }
@@ -108,7 +109,7 @@ func (c *Client) runSession(ctx context.Context, addr, token string) *ending {
 	}
 	c.mu.Lock()
 	s.hello(token)
-	c.setSession(s)
+	c.session = s
 	c.mu.Unlock()
 
 	g := lifecycle.NewGroup(ctx, c.cfg.Logger, nil)
@@ -128,7 +129,7 @@ func (c *Client) runSession(ctx context.Context, addr, token string) *ending {
 	case end == nil: // a panic, reported by the group
 		end = local(code.Internal, code.RetryNow, "%v", err)
 	}
-	c.setSession(nil)
+	c.session = nil
 	end.addr, end.moved, end.welcomed = addr, s.moved, s.welcome != nil
 	if end.welcomed {
 		end.lived = time.Since(s.loggedIn)
@@ -138,13 +139,6 @@ func (c *Client) runSession(ctx context.Context, addr, token string) *ending {
 		f(Disconnected{Device: c.cfg.Device, Addr: addr, Code: end.code, Reason: end.reason, Remote: end.remote})
 	}
 	return end
-}
-
-// setSession publishes the session and tells Sends. Caller holds mu.
-func (c *Client) setSession(s *session) {
-	c.session = s
-	close(c.changed)
-	c.changed = make(chan struct{})
 }
 
 // hello queues HELLO. Bindings that would make it longer than every room takes
@@ -182,7 +176,7 @@ func (s *session) bind(p *product) {
 		b = &binding{acked: stored.Seq}
 		s.bindings[p.Name] = b
 	}
-	b.sent, b.answered, b.retryAt = stored, false, time.Time{}
+	b.sent, b.answered, b.refused, b.retryAt = stored, false, code.OK, time.Time{}
 	wb := p.binding(stored)
 	s.out = wire.AppendBind(s.out, &wb)
 }
@@ -208,9 +202,9 @@ func (s *session) write(ctx context.Context) error {
 		if end != nil {
 			s.ended(end)
 		}
-		buf = s.take(buf[:0])
+		buf = s.take(buf[:0], now)
 		report := s.reportable()
-		wait := s.nextDue().Sub(now)
+		wait := s.nextDue(now).Sub(now)
 		s.c.mu.Unlock()
 		if report != nil && s.c.cfg.OnConnected != nil {
 			s.c.cfg.OnConnected(*report)

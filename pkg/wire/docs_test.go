@@ -132,7 +132,7 @@ func TestProtocolPageTables(t *testing.T) {
 			t.Errorf("no feature bit %s = %d", name, bit)
 		}
 	}
-	for _, flag := range []string{fmt.Sprintf("| 0 | %d | broadcast", FlagBroadcast), fmt.Sprintf("| 1 | %d | the payload is text", FlagText), fmt.Sprintf("| 2 | %d | the payload is a JSON", FlagJSON)} {
+	for _, flag := range []string{fmt.Sprintf("| 0 | %d | broadcast", FlagBroadcast), fmt.Sprintf("| 1 | %d | the payload is text", FlagText), fmt.Sprintf("| 2 | %d | the payload is a JSON", FlagJSON), fmt.Sprintf("| 3 | %d | first, of UP only", FlagFirst)} {
 		if !strings.Contains(text, flag) {
 			t.Errorf("no flag %q", flag)
 		}
