@@ -69,7 +69,7 @@ type TakenOverError struct {
 
 // Error says what to do.
 func (e *TakenOverError) Error() string {
-	return fmt.Sprintf("another process (at %s, epoch %d) announces %s %q: give one of the two another instance id", e.RPC, e.Epoch, e.Kind, e.ID)
+	return fmt.Sprintf("another process (at %s, epoch %d) announces %s %q: this one ends; if both were meant to run, give one of the two another instance id (cluster.id)", e.RPC, e.Epoch, e.Kind, e.ID)
 }
 
 // Announcement keeps one instance in the registry.
@@ -239,6 +239,17 @@ func (a *Announcement) keep(ctx context.Context, id clientv3.LeaseID, alive <-ch
 	}
 }
 
+// tookOver warns of what a restart at the same address does not look like: a
+// process that was in the registry elsewhere under this id. If it lives it ends
+// with a TakenOverError as soon as it sees this.
+func (a *Announcement) tookOver(before, now cluster.Instance) {
+	if before.ID == "" || before.State == left || before.Epoch >= now.Epoch || before.RPC == now.RPC {
+		return
+	}
+	a.c.log.Warn("this process takes the place of another one with its instance id; if both were meant to run, give one of them another cluster.id",
+		"kind", string(now.Kind), "instance", now.ID, "other", before.RPC, "other_epoch", before.Epoch)
+}
+
 // awaitShown waits until this process's own view has the instance, so that who
 // is told "ready" finds it; at most as long as one request may take.
 func (a *Announcement) awaitShown(ctx context.Context) {
@@ -283,10 +294,12 @@ func (a *Announcement) putAs(ctx context.Context, id clientv3.LeaseID, want clus
 			return err
 		}
 		seen := int64(0)
+		var before cluster.Instance
 		if len(resp.Kvs) > 0 {
 			kv := resp.Kvs[0]
 			seen = kv.ModRevision
 			cur, err := parseInstance(kv)
+			before = cur
 			if err == nil && cur.Epoch > want.Epoch {
 				return &TakenOverError{Kind: cur.Kind, ID: cur.ID, Epoch: cur.Epoch, RPC: cur.RPC}
 			}
@@ -300,6 +313,7 @@ func (a *Announcement) putAs(ctx context.Context, id clientv3.LeaseID, want clus
 			return err
 		}
 		if txn.Succeeded {
+			a.tookOver(before, want)
 			return nil
 		}
 	}

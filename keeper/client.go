@@ -172,13 +172,18 @@ func (c *Client) Run(ctx context.Context, ready func()) error {
 
 // catchUp brings a copy to a revision: by listing while nobody follows yet.
 func (c *Client) catchUp(ctx context.Context, f following, revision int64) error {
+	return c.whenFollowed(ctx, f.list, func(ctx context.Context) error { return f.await(ctx, revision) })
+}
+
+// whenFollowed calls list while nobody follows yet, else followed.
+func (c *Client) whenFollowed(ctx context.Context, list, followed func(context.Context) error) error {
 	c.mu.Lock()
 	if !c.running {
 		defer c.mu.Unlock()
-		return f.list(ctx)
+		return list(ctx)
 	}
 	c.mu.Unlock()
-	return f.await(ctx, revision)
+	return followed(ctx)
 }
 
 // Close ends the client; Run does it too.
@@ -190,8 +195,8 @@ func (c *Client) Close() {
 	})
 }
 
-// Views is everybody in the registry.
-func (c *Client) Views() cluster.Views { return c.views.holder }
+// Views is everybody in the registry. It is a cluster.Relister.
+func (c *Client) Views() cluster.Views { return &c.views }
 
 // Directory is products, keys and secrets.
 func (c *Client) Directory() *Directory { return c.directory }

@@ -17,7 +17,12 @@
 //	/longlink/bootstrap/NAME     what Bootstrap made once and never again
 //	/longlink/deleted/NAME       when a product was deleted: its name rests 31 days
 //
-// [Client.Epoch] and [Client.Announce] put an instance into the registry.
+// [Client.Epoch] and [Client.Announce] put an instance into the registry. Of two
+// processes with one instance id the younger one stays; the older one's
+// announcement ends with a [TakenOverError], which ends the process.
+//
+// Client.Views can be asked to look again (relist.go), at most four times a
+// second: a watch may be late, or hang without an error.
 //
 // # The shrink guard
 //

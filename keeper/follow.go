@@ -33,19 +33,26 @@ type follower[T any] struct {
 	relist chan struct{}
 
 	// Owned by the goroutine in list or run.
-	all map[string]T
+	all  map[string]T
+	last time.Time // when run listed last
 
 	mu       sync.Mutex
 	revision int64         // that the copy has reached
-	reached  chan struct{} // closed and replaced when revision changes
+	begun    uint64        // lists so far
+	listed   uint64        // the newest of them that came to its end
+	reached  chan struct{} // closed and replaced when revision or listed changes
 }
 
-var errRelist = errors.New("etcd's history changed")
+var errRelist = errors.New("a list was asked for")
 
 // list loads the prefix anew.
 func (f *follower[T]) list(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, f.timeout)
 	defer cancel()
+	f.mu.Lock()
+	f.begun++
+	n := f.begun
+	f.mu.Unlock()
 	resp, err := f.etcd.Get(ctx, f.prefix, clientv3.WithPrefix())
 	if err != nil {
 		return err
@@ -56,6 +63,10 @@ func (f *follower[T]) list(ctx context.Context) error {
 		f.put(kv)
 	}
 	f.publish(resp.Header.Revision)
+	f.mu.Lock()
+	f.listed = n
+	f.signal()
+	f.mu.Unlock()
 	return nil
 }
 
@@ -76,18 +87,28 @@ func (f *follower[T]) publish(revision int64) {
 	f.apply(revision, f.all)
 	f.mu.Lock()
 	f.revision = revision
+	f.signal()
+	f.mu.Unlock()
+}
+
+// signal wakes who waits; mu is held.
+func (f *follower[T]) signal() {
 	if f.reached != nil {
 		close(f.reached)
 		f.reached = nil
 	}
-	f.mu.Unlock()
 }
 
 // await returns when the copy has reached a revision, or ctx ends.
 func (f *follower[T]) await(ctx context.Context, revision int64) error {
+	return f.until(ctx, func() bool { return f.revision >= revision })
+}
+
+// until returns when ok, which is called under mu, or ctx ends.
+func (f *follower[T]) until(ctx context.Context, ok func() bool) error {
 	for {
 		f.mu.Lock()
-		if f.revision >= revision {
+		if ok() {
 			f.mu.Unlock()
 			return nil
 		}
@@ -110,10 +131,15 @@ func (f *follower[T]) run(ctx context.Context) error {
 	for {
 		err := f.watch(ctx, pause.Reset)
 		for ctx.Err() == nil {
-			f.log.Warn("watch broken, listing again", "prefix", f.prefix, "err", err)
-			if !wait(ctx, pause.NextBackOff()) {
+			delay := f.due()
+			if !errors.Is(err, errRelist) {
+				f.log.Warn("watch broken, listing again", "prefix", f.prefix, "err", err)
+				delay = pause.NextBackOff()
+			}
+			if !wait(ctx, delay) {
 				break
 			}
+			f.last = time.Now()
 			if err = f.list(ctx); err == nil {
 				break
 			}

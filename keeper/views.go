@@ -1,10 +1,12 @@
 package keeper
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -28,6 +30,9 @@ type views struct {
 	last   int64
 	offset uint64
 
+	relist  func(ctx context.Context) error // set by init
+	resting atomic.Int64                    // until when Relist fails at once, unix ns
+
 	mu      sync.Mutex
 	shrinks map[cluster.Kind]*shrink // guarded by mu
 }
@@ -35,6 +40,9 @@ type views struct {
 func (v *views) init(c *Client) {
 	v.prepare(c.cfg, c.metrics, c.log)
 	v.follower = newFollower(c, instancesPrefix, parseEntry, v.apply)
+	v.relist = func(ctx context.Context) error {
+		return c.whenFollowed(ctx, v.follower.list, v.follower.anew)
+	}
 }
 
 func (v *views) prepare(cfg Config, m *metrics, log *slog.Logger) {
@@ -84,7 +92,8 @@ func (v *views) apply(revision int64, all map[string]entry) {
 		}
 	}
 	list = append(list, v.guard(listed, holds)...)
-	view := cluster.NewView(uint64(revision)+v.offset, list)
+	view := v.View().Next(uint64(revision)+v.offset, list)
+	view.Prepare(cluster.Saver, cluster.Register, cluster.Coordinator) // here, not on an event loop
 	v.holder.Set(view)
 	for _, k := range cluster.Kinds {
 		v.metrics.instances.WithLabelValues(string(k)).Set(float64(len(view.Kind(k))))

@@ -12,7 +12,8 @@
 //   - "Not found" is OFFLINE only when it is certain. While a slot that this
 //     instance has gained is not refilled by every room that was there, it is
 //     NOT_READY; for a slot that it does not own it is WRONG_OWNER (slots.go,
-//     refill.go).
+//     guests.go). Before that is answered to a caller with a newer view, this
+//     instance looks again (agree.go).
 //   - Sessions of a room that has left the view are hidden, not deleted, for
 //     hide_for; if the room returns with the same epoch they count again
 //     (rooms.go, sweep.go).
@@ -23,6 +24,7 @@
 //	evictions       evict_queue     dropped and counted: the loser stays connected,
 //	                                without messages, until its room tells again
 //	Refilled        refill_wait     NOT_READY when the own view stays behind
+//	looking again   500 ms          the answer stands as it is
 //
 // # How it dies
 //

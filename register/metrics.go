@@ -13,6 +13,7 @@ type metrics struct {
 	locates   *prometheus.CounterVec
 	evictions *prometheus.CounterVec
 	swept     prometheus.Counter
+	catchUps  *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer, st *store, sl *slots) *metrics {
@@ -22,7 +23,8 @@ func newMetrics(reg prometheus.Registerer, st *store, sl *slots) *metrics {
 		evictions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "longlink_register_evictions_total", Help: "Displaced sessions: rooms told, rooms that could not be told, and dropped because the queue was full."}, []string{"result"}),
 		swept:     prometheus.NewCounter(prometheus.CounterOpts{Name: "longlink_register_swept_total", Help: "Sessions deleted because their room had left the view for too long, or because the slot is another's."}),
 	}
-	reg.MustRegister(m.updates, m.locates, m.evictions, m.swept,
+	m.catchUps = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "longlink_register_catch_ups_total", Help: "Callers that showed a newer view while this instance was about to deny a slot: its own view reached theirs, or stayed behind."}, []string{"result"})
+	reg.MustRegister(m.updates, m.locates, m.evictions, m.swept, m.catchUps,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "longlink_register_sessions", Help: "Sessions held, hidden ones included."},
 			func() float64 { return float64(st.count.Load()) }),
 		&slotCollector{sl, prometheus.NewDesc("longlink_register_slots", "Slots owned: ready; warming, not refilled by every room yet; late, still so after the warm deadline.", []string{"state"}, nil)})

@@ -74,6 +74,15 @@ func (r *rooms) hide(k roomKey, now time.Time) {
 	}
 }
 
+// left is true for a room that is not in the view and not hidden either: its
+// time is over, and it has sent nothing since.
+func (r *rooms) left(k roomKey) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, hidden := r.hidden[k]
+	return !hidden && r.presence(k) != present
+}
+
 // expired takes out the rooms that have been hidden since before then.
 func (r *rooms) expired(before time.Time) map[roomKey]bool {
 	r.mu.Lock()

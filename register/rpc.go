@@ -37,6 +37,9 @@ func (r *Register) update(h *api.BatchHeader, item *api.SessionItem) *api.Sessio
 		return refuse(errWrongOwner(at))
 	}
 	n := newSession(s)
+	if room := n.room.Value(); r.rooms.presence(room) != present {
+		r.rooms.hide(room, now) // before it is stored: the sweep must see it hidden
+	}
 	var winner *session
 	switch item.Op {
 	case api.SessionItem_OP_PUT:
@@ -49,9 +52,6 @@ func (r *Register) update(h *api.BatchHeader, item *api.SessionItem) *api.Sessio
 		}
 		if !r.slots.owned[at].Load() {
 			r.slots.stray(at, now)
-		}
-		if room := n.room.Value(); winner == n && r.rooms.presence(room) != present {
-			r.rooms.hide(room, now)
 		}
 		if displaced != nil && displaced.room != n.room {
 			r.displaced(s.Device, displaced, n)
@@ -111,7 +111,10 @@ func (r *Register) find(device string) (*session, *code.Error) {
 func (r *Register) Locate(s grpc.BidiStreamingServer[api.LocateBatch, api.LocateReply]) error {
 	return rpc.ServeBatches(s, func(n uint64, results []*api.LocateResult) *api.LocateReply {
 		return &api.LocateReply{Number: n, Results: results}
-	}, func(_ context.Context, _ *api.BatchHeader, items []*api.LocateItem) []*api.LocateResult {
+	}, func(ctx context.Context, h *api.BatchHeader, items []*api.LocateItem) []*api.LocateResult {
+		if revision := h.GetViewRevision(); r.denies(items) && !r.slots.has(revision) {
+			r.catchUp(ctx, revision)
+		}
 		out := make([]*api.LocateResult, len(items))
 		for i, item := range items {
 			out[i] = r.locate(item)
@@ -149,24 +152,25 @@ func (r *Register) Describe(_ context.Context, req *api.DescribeRequest) (*api.D
 }
 
 // Refilled implements api.RegisterServer. Called by rooms, whose view may be
-// ahead of this instance's: then it waits a moment.
+// ahead of this instance's: then it waits a moment. Without slots it is the
+// question whether this instance waits for the room: FAILED_PRECONDITION says
+// that it does, and that the room has to push everything again.
 func (r *Register) Refilled(ctx context.Context, req *api.RefilledRequest) (*api.RefilledReply, error) {
 	if req.Register != r.self.ID || req.RegisterEpoch != r.self.Epoch {
 		return nil, code.Errorf(code.WrongOwner, "this is %s in life %d, not %s in life %d", r.self.ID, r.self.Epoch, req.Register, req.RegisterEpoch)
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.RefillWait.Std())
 	defer cancel()
-	for {
-		wait := r.slots.reached(req.ViewRevision)
-		if wait == nil {
-			break
-		}
-		select {
-		case <-wait:
-		case <-ctx.Done():
-			return nil, code.Errorf(code.NotReady, "this register's view is at revision %d, behind %d", r.slots.viewRevision(), req.ViewRevision)
-		}
+	if !r.await(ctx, req.ViewRevision, r.cfg.RefillWait.Std()/8) {
+		r.catchUp(ctx, req.ViewRevision)
 	}
-	r.slots.done(roomKey{req.Room, req.RoomEpoch}, req.ViewRevision, req.Slots)
+	if !r.slots.has(req.ViewRevision) {
+		return nil, code.Errorf(code.NotReady, "this register's view is at revision %d, behind %d", r.slots.viewRevision(), req.ViewRevision)
+	}
+	room := roomKey{req.Room, req.RoomEpoch}
+	if n := r.slots.owed(room); n > 0 && len(req.Slots) == 0 {
+		return nil, code.Errorf(code.FailedPrecondition, "%d slots wait for the sessions of room %s", n, req.Room)
+	}
+	r.slots.done(room, req.ViewRevision, req.Slots)
 	return &api.RefilledReply{}, nil
 }

@@ -10,12 +10,7 @@ import (
 )
 
 // slots knows which slots this instance owns in the newest view that it has
-// taken in, and which of them still wait for rooms.
-//
-// A gained slot waits for every room that is in the view at that moment: each
-// has sessions that only it knows of. A room that comes later has nothing to
-// refill, it registers here from its first login on; one that leaves, or comes
-// back as another life, is no longer waited for.
+// taken in, and which of them still wait for rooms (guests.go).
 type slots struct {
 	self string
 	warm time.Duration
@@ -31,53 +26,38 @@ type slots struct {
 	// foreign is the last view in which the slot was not owned: a room's report
 	// under that view or an older one says nothing of this possession.
 	foreign [slot.Count]uint64
-	waits   map[roomKey]*bits
+	guests  map[roomKey]*guest
 	// strays are slots that hold sessions though they are not owned: they were
 	// lost, or the room that sent a session knows a newer view.
 	strays map[int]time.Time
 }
 
-// bits is a set of slots.
-type bits [slot.Count / 64]uint64
-
-func (b *bits) has(s int) bool { return b[s/64]&(1<<(s%64)) != 0 }
-func (b *bits) set(s int)      { b[s/64] |= 1 << (s % 64) }
-func (b *bits) clear(s int)    { b[s/64] &^= 1 << (s % 64) }
-
 func newSlots(self string, warm time.Duration) *slots {
-	return &slots{self: self, warm: warm, advanced: make(chan struct{}), waits: map[roomKey]*bits{}, strays: map[int]time.Time{}}
+	return &slots{self: self, warm: warm, advanced: make(chan struct{}), guests: map[roomKey]*guest{}, strays: map[int]time.Time{}}
 }
 
 // take takes a view in and returns how many slots were lost. Their sessions
 // stay for a while: a room that misses the view in which a slot was away does
 // not push them again.
 func (t *slots) take(v *cluster.View, now time.Time) (lost int) {
-	live := map[roomKey]bool{}
-	for _, i := range v.Kind(cluster.Room) {
-		live[roomKey{i.ID, i.Epoch}] = true
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for room, b := range t.waits {
-		if !live[room] {
-			t.forget(room, b)
-		}
-	}
+	t.meet(v)
 	for s := range slot.Count {
 		owner, ok := v.Owner(cluster.Register, uint16(s))
 		switch mine := ok && owner.ID == t.self; {
 		case mine && !t.owned[s].Load():
 			t.gained[s] = now
-			for room := range live {
-				t.wait(room, s)
+			for _, g := range t.guests {
+				t.await(g, s)
 			}
 			t.owned[s].Store(true) // last: who sees it owned sees it wait
 		case !mine:
 			t.foreign[s] = v.Revision
 			if t.owned[s].Load() {
 				t.owned[s].Store(false)
-				for room, b := range t.waits {
-					t.arrived(room, b, s)
+				for _, g := range t.guests {
+					t.arrived(g, s)
 				}
 				t.strays[s] = now
 				lost++
@@ -90,48 +70,6 @@ func (t *slots) take(v *cluster.View, now time.Time) (lost int) {
 	return lost
 }
 
-func (t *slots) wait(room roomKey, s int) {
-	b := t.waits[room]
-	if b == nil {
-		b = new(bits)
-		t.waits[room] = b
-	}
-	b.set(s)
-	t.missing[s].Add(1)
-}
-
-func (t *slots) arrived(room roomKey, b *bits, s int) {
-	if !b.has(s) {
-		return
-	}
-	b.clear(s)
-	t.missing[s].Add(-1)
-	if *b == (bits{}) {
-		delete(t.waits, room)
-	}
-}
-
-func (t *slots) forget(room roomKey, b *bits) {
-	for s := range slot.Count {
-		t.arrived(room, b, s)
-	}
-}
-
-// done notes that a room has pushed its sessions of the slots under a view.
-func (t *slots) done(room roomKey, revision uint64, list []uint32) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	b := t.waits[room]
-	if b == nil {
-		return
-	}
-	for _, s := range list {
-		if s < slot.Count && t.owned[s].Load() && revision > t.foreign[s] {
-			t.arrived(room, b, int(s))
-		}
-	}
-}
-
 // reached returns nil when the view of that revision was taken in, else what
 // to wait for.
 func (t *slots) reached(revision uint64) <-chan struct{} {
@@ -142,6 +80,9 @@ func (t *slots) reached(revision uint64) <-chan struct{} {
 	}
 	return t.advanced
 }
+
+// has is true when the view of that revision was taken in.
+func (t *slots) has(revision uint64) bool { return t.reached(revision) == nil }
 
 // viewRevision is that of the newest view taken in.
 func (t *slots) viewRevision() uint64 {

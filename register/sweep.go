@@ -38,10 +38,20 @@ func (r *Register) sweepOnce(now time.Time) {
 		r.store.clear(s)
 	}
 	old := r.rooms.expired(before)
+	for room := range old {
+		if !r.slots.forget(room) {
+			delete(old, room) // it has just come back
+		}
+	}
 	if len(old) == 0 {
 		return
 	}
-	n := r.store.deleteIf(func(s *session) bool { return old[s.room.Value()] })
+	// One that comes back from here on is met anew and pushes again what is
+	// deleted; what it pushes meanwhile stays.
+	n := r.store.deleteIf(func(s *session) bool {
+		room := s.room.Value()
+		return old[room] && r.rooms.left(room)
+	})
 	r.metrics.swept.Add(float64(n))
 	r.log.Info("sessions of rooms that left were deleted", "rooms", len(old), "sessions", n)
 }

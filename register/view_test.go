@@ -38,22 +38,31 @@ func TestWarmingUntilEveryRoomHasSaidDone(t *testing.T) {
 }
 
 func TestNothingIsWaitedForWithoutRooms(t *testing.T) {
-	w := newWorld(t, nil, "a")
+	w := newWorld(t, nil)
 	w.finds("d", sess{}, code.Unavailable) // not in the view yet
 	w.view(true)
 	w.finds("d", sess{}, code.Offline)
-	w.view(true, w.inst("a", 1)) // a room that comes later has nothing to tell
+	// A room that comes later is asked as well: it may have been away.
+	rev := w.view(true, inRoom("a", 1))
+	w.finds("d", sess{}, code.NotReady)
+	if err := w.refilled("a", 1, rev); err != nil {
+		t.Fatal(err)
+	}
 	w.finds("d", sess{}, code.Offline)
 }
 
-func TestARoomThatLeavesIsNotWaitedFor(t *testing.T) {
+func TestADeadRoomIsNotWaitedFor(t *testing.T) {
 	w := newWorld(t, nil, "a", "b")
 	rev := w.view(true, w.inst("a", 1), w.inst("b", 1))
 	if err := w.refilled("a", 1, rev); err != nil {
 		t.Fatal(err)
 	}
 	w.finds("d", sess{}, code.NotReady)
-	w.view(true, w.inst("a", 1), w.inst("b", 2)) // b was restarted
+	rev = w.view(true, w.inst("a", 1), w.inst("b", 2)) // b was restarted
+	w.finds("d", sess{}, code.NotReady)                // and says at once that it has nothing
+	if err := w.refilled("b", 2, rev); err != nil {
+		t.Fatal(err)
+	}
 	w.finds("d", sess{}, code.Offline)
 }
 
@@ -146,7 +155,10 @@ func TestSessionsOfARoomThatLeftAreHidden(t *testing.T) {
 	w.view(true, w.inst("a", 1), w.inst("b", 1))
 	w.finds("d", a, code.OK)
 
-	w.view(true, w.inst("a", 2), w.inst("b", 1))
+	rev := w.view(true, w.inst("a", 2), w.inst("b", 1))
+	if err := w.refilled("a", 2, rev); err != nil {
+		t.Fatal(err)
+	}
 	w.finds("d", a, code.Offline) // a later life of the room: certain
 	// A session of a dead room never wins, not even with the higher epoch.
 	if r := w.put(sess{"b", 1, 3}.of("d", "p")); r.WinnerRoom != "b" || r.WinnerEpoch != 3 {

@@ -94,6 +94,13 @@ func (f *fakeRoom) evictions() []*api.EvictItem {
 // register itself, as at every start.
 func newWorld(t *testing.T, change func(*Config), rooms ...string) *world {
 	t.Helper()
+	return newWorldOf(t, func(h *cluster.Holder) cluster.Views { return h }, change, rooms...)
+}
+
+// newWorldOf has the register follow what of makes of the views that the test
+// sets.
+func newWorldOf(t *testing.T, of func(*cluster.Holder) cluster.Views, change func(*Config), rooms ...string) *world {
+	t.Helper()
 	w := &world{t: t, rooms: map[string]*fakeRoom{}, revision: 10}
 	network := &rpc.InProcess{}
 	ctx, stop := context.WithCancel(context.Background())
@@ -119,7 +126,7 @@ func newWorld(t *testing.T, change func(*Config), rooms ...string) *world {
 	w.metrics = reg
 	batches, life := batch.NewMetrics(reg), lifecycle.NewMetrics(reg)
 	log := slog.New(slog.DiscardHandler)
-	peers := rpc.NewPeers(network, w.views, rpc.Identity{ID: self, Epoch: 5}, log, batches, life)
+	peers := rpc.NewPeers(network, of(w.views), rpc.Identity{ID: self, Epoch: 5}, log, batches, life)
 	w.calls = rpc.NewPeers(network, w.views, rpc.Identity{ID: "caller"}, log, batches, life)
 	w.update = rpc.NewCaller(w.calls, rpc.UpdateSessions, rpc.CallerConfig{Target: "register.update", Kind: cluster.Register})
 	w.locate = rpc.NewCaller(w.calls, rpc.Locate, rpc.CallerConfig{Target: "register.locate", Kind: cluster.Register})

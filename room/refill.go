@@ -31,8 +31,18 @@ type owner struct {
 func (r *Room) refillLoop(ctx context.Context) error {
 	views := r.deps.Peers.Views()
 	var told [slot.Count]owner // who was told everything about a slot
+	var unfound [slot.Count]bool
+	own := ownStay{self: r.self}
+	ask := time.NewTimer(r.askIn())
+	defer ask.Stop()
 	for {
 		v := views.View()
+		if began, away := own.take(v); began {
+			told = [slot.Count]owner{} // registers wait for who comes in
+			for s := range unfound {
+				unfound[s] = unfound[s] || away
+			}
+		}
 		need := map[owner][]uint16{}
 		for s := range uint16(slot.Count) {
 			i, ok := v.Owner(cluster.Register, s)
@@ -45,23 +55,32 @@ func (r *Room) refillLoop(ctx context.Context) error {
 				need[o] = append(need[o], s)
 			}
 		}
-		done := r.refillRound(ctx, v, need)
+		done := r.refillRound(ctx, v, need, unfound)
 		for o, slots := range done {
 			for _, s := range slots {
-				told[s] = o
+				told[s], unfound[s] = o, false
 			}
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-views.Changed(v):
+		case <-ask.C:
+			ask.Reset(r.askIn())
+			if waiting := r.ask(ctx, v, &told); len(waiting) > 0 {
+				for s := range told {
+					if waiting[told[s]] {
+						told[s] = owner{}
+					}
+				}
+			}
 		}
 	}
 }
 
 // refillRound fills all registers side by side and returns those that took
 // everything; it ends early when a newer view is there.
-func (r *Room) refillRound(ctx context.Context, v *cluster.View, need map[owner][]uint16) map[owner][]uint16 {
+func (r *Room) refillRound(ctx context.Context, v *cluster.View, need map[owner][]uint16, unfound [slot.Count]bool) map[owner][]uint16 {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g := lifecycle.NewGroup(ctx, r.log, r.deps.Life)
@@ -73,7 +92,7 @@ func (r *Room) refillRound(ctx context.Context, v *cluster.View, need map[owner]
 	for o, slots := range need {
 		g.Task("room refill", func(ctx context.Context) error {
 			i, _ := v.Get(cluster.Register, o.id)
-			outcomes <- outcome{o, r.refill(ctx, v, i, slots)}
+			outcomes <- outcome{o, r.refill(ctx, v, i, slots, &unfound)}
 			return nil
 		})
 	}
@@ -98,7 +117,7 @@ func (r *Room) refillRound(ctx context.Context, v *cluster.View, need map[owner]
 
 // refill sends the sessions of the slots to their new owner and then tells it
 // that this was all. False when ctx ended first.
-func (r *Room) refill(ctx context.Context, v *cluster.View, to cluster.Instance, slots []uint16) bool {
+func (r *Room) refill(ctx context.Context, v *cluster.View, to cluster.Instance, slots []uint16, unfound *[slot.Count]bool) bool {
 	began := time.Now()
 	var mine [slot.Count]bool
 	req := &api.RefilledRequest{Room: r.self.ID, RoomEpoch: r.self.Epoch, ViewRevision: v.Revision,
@@ -109,7 +128,9 @@ func (r *Room) refill(ctx context.Context, v *cluster.View, to cluster.Instance,
 	}
 	all := r.devices.snapshot(func(c *conn) bool { return mine[slot.Of(c.device)] })
 	for at := 0; at < len(all); at += refillChunk {
-		if !r.repeat(ctx, func(ctx context.Context) *code.Error { return r.refillSome(ctx, all[at:min(at+refillChunk, len(all))]) }) {
+		if !r.repeat(ctx, func(ctx context.Context) *code.Error {
+			return r.refillSome(ctx, all[at:min(at+refillChunk, len(all))], unfound)
+		}) {
 			return false
 		}
 	}
@@ -147,11 +168,12 @@ func (r *Room) repeat(ctx context.Context, fn func(context.Context) *code.Error)
 }
 
 // refillSome sends these sessions once; the first failure is returned when all
-// are answered. Sending one twice does no harm.
-func (r *Room) refillSome(ctx context.Context, conns []*conn) *code.Error {
+// are answered. Sending one twice does no harm. Sessions of the slots in unfound
+// load their lanes when they are sent.
+func (r *Room) refillSome(ctx context.Context, conns []*conn, unfound *[slot.Count]bool) *code.Error {
 	answers := make(chan *code.Error, len(conns))
 	for l, list := range byLoop(conns) {
-		if !l.post(refillTask{list, answers}) {
+		if !l.post(refillTask{list, answers, unfound}) {
 			for range list {
 				answers <- nil // the loop has ended, and its sessions
 			}
@@ -182,6 +204,7 @@ func byLoop(conns []*conn) map[*loop][]*conn {
 type refillTask struct {
 	conns   []*conn
 	answers chan *code.Error // has a place for each
+	unfound *[slot.Count]bool
 }
 
 func (t refillTask) run(l *loop) {
@@ -196,5 +219,10 @@ func (t refillTask) one(l *loop, c *conn) {
 		t.answers <- nil
 		return
 	}
-	c.put(true, &registered{c: c, change: c.reg.wanted, refill: func(err *code.Error) { t.answers <- err }})
+	c.put(true, &registered{c: c, change: c.reg.wanted, refill: func(err *code.Error) {
+		if err == nil && t.unfound[slot.Of(c.device)] {
+			l.post(reloadTask{c})
+		}
+		t.answers <- err
+	}})
 }

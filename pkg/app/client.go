@@ -15,7 +15,7 @@ import (
 // it.
 func (p *process) runClient(ctx context.Context, ready func()) error {
 	var err error
-	p.keeper, err = keeper.Connect(ctx, p.Config.Keeper, keeper.Options{Member: p.member, Registry: p.reg, Life: p.life})
+	p.keeper, err = keeper.Connect(ctx, p.Config.Keeper, keeper.Options{Member: p.member, Log: p.log, Registry: p.reg, Life: p.life})
 	if err != nil {
 		return err
 	}

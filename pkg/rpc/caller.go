@@ -2,9 +2,8 @@ package rpc
 
 import (
 	"context"
-	"errors"
-	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"longlink/pkg/api"
@@ -25,6 +24,9 @@ type CallerConfig struct {
 	// Lost is the code of an item that was sent and never answered: UNKNOWN
 	// where it may have taken effect; default UNAVAILABLE.
 	Lost code.Code
+	// AnyServes: any instance of the kind serves any slot, its owner only best.
+	// While an instance does not answer, its batches go to another one.
+	AnyServes bool
 }
 
 type hotItem interface{ GetMeta() *api.Meta }
@@ -53,14 +55,10 @@ type dest[I hotItem, R hotResult] struct {
 	inst    cluster.Instance
 	queue   *batch.Queue[call[I, R]]
 	stop    context.CancelFunc
+	gone    atomic.Bool    // the view lacks it: what is queued goes to others
 	streams []stream[I, R] // by worker, owned by it
-}
 
-type stream[I, R any] struct {
-	do     Exchange[I, R]
-	cancel context.CancelFunc
-	number uint64
-	fails  int
+	retiring bool // guarded by c.mu
 }
 
 // NewCaller makes a caller on p.
@@ -86,10 +84,17 @@ func NewCaller[I hotItem, R hotResult](p *Peers, m Method[I, R], cfg CallerConfi
 // from a worker, and must not block: with the result, or with the item's own or
 // the way's error: the code Lost when the item was sent and not answered,
 // UNAVAILABLE when it was not sent. When the queue is full, done is called at
-// once with RATE_LIMITED.
+// once with RATE_LIMITED; when the view holds an instance that does not answer,
+// at once with UNAVAILABLE, unless another one serves as well.
 func (c *Caller[I, R]) Submit(to cluster.Instance, key uint64, deadline time.Time, item I, done func(R, *code.Error)) {
-	d, err := c.dest(to)
 	var none R
+	if !c.cfg.AnyServes {
+		if err := c.peers.skip(to); err != nil {
+			done(none, err)
+			return
+		}
+	}
+	d, err := c.dest(to)
 	if err != nil {
 		done(none, err)
 		return
@@ -152,13 +157,19 @@ func (c *Caller[I, R]) dest(to cluster.Instance) (*dest[I, R], *code.Error) {
 	return d, nil
 }
 
-// prune stops the queues to instances that are gone; what they hold fails with
-// UNAVAILABLE.
+// prune stops the queues to instances that are gone. What they hold fails with
+// UNAVAILABLE, or where any instance serves goes to others first.
 func (c *Caller[I, R]) prune(v *cluster.View) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, d := range c.dests {
-		if i, ok := v.Get(c.cfg.Kind, d.inst.ID); !ok || i.RPC != d.inst.RPC {
+		i, ok := v.Get(c.cfg.Kind, d.inst.ID)
+		d.gone.Store(!ok || i.RPC != d.inst.RPC)
+		switch {
+		case !d.gone.Load():
+		case c.cfg.AnyServes:
+			c.retire(key, d)
+		default:
 			d.stop()
 			delete(c.dests, key)
 		}
@@ -176,118 +187,4 @@ func (d *dest[I, R]) drop(calls []call[I, R]) {
 func (d *dest[I, R]) finish(x call[I, R], r R, e *code.Error) {
 	//nolint:errcheck // Guard logs and counts the panic; there is nobody to tell
 	d.c.guard.Guard("rpc.done", func() error { x.done(r, e); return nil })
-}
-
-// send is one batch on the worker's stream. A stream that turns out to have
-// ended before the batch left, as after a restart of the other side, is
-// replaced once.
-func (d *dest[I, R]) send(ctx context.Context, worker int, calls []call[I, R]) {
-	s := &d.streams[worker]
-	live, items := d.fresh(calls)
-	if len(items) == 0 {
-		return
-	}
-	used := s.do != nil
-	results, sent, err := d.exchange(ctx, s, items)
-	if err != nil && !sent && used && ctx.Err() == nil {
-		results, sent, err = d.exchange(ctx, s, items)
-	}
-	if err == nil {
-		s.fails = 0
-		for i, x := range live {
-			d.finish(x, results[i], ErrorOf(results[i].GetResult()))
-		}
-		return
-	}
-	e := FromStatus(err)
-	switch {
-	case sent:
-		e = &code.Error{Code: d.c.cfg.Lost, Message: e.Message}
-	case e.Code != code.Shutdown:
-		e = &code.Error{Code: code.Unavailable, Message: e.Message}
-	}
-	var none R
-	for _, x := range live {
-		d.finish(x, none, e)
-	}
-	d.pause(ctx, s)
-}
-
-// fresh answers the items whose time is over and notes in the others what is
-// left of it.
-func (d *dest[I, R]) fresh(calls []call[I, R]) (live []call[I, R], items []I) {
-	now := time.Now()
-	live, items = calls[:0], make([]I, 0, len(calls))
-	for _, x := range calls {
-		if !x.deadline.IsZero() {
-			left := x.deadline.Sub(now)
-			if left <= 0 {
-				var none R
-				d.finish(x, none, code.Errorf(code.Deadline, "waited too long in the queue to %s", d.c.cfg.Target))
-				continue
-			}
-			if m := x.item.GetMeta(); m != nil {
-				m.RemainingMs = uint32(left.Milliseconds()) + 1
-			}
-		}
-		live, items = append(live, x), append(items, x.item)
-	}
-	return live, items
-}
-
-// exchange opens the stream when there is none. sent says whether the other
-// side may have seen the batch.
-func (d *dest[I, R]) exchange(ctx context.Context, s *stream[I, R], items []I) (r []R, sent bool, err error) {
-	err = d.c.guard.Guard("rpc.call", func() error {
-		if s.do == nil {
-			if err := d.open(ctx, s); err != nil {
-				return err
-			}
-		}
-		sent = true
-		s.number++
-		timer := time.AfterFunc(d.c.cfg.Timeout, s.cancel)
-		defer timer.Stop()
-		var err error
-		r, err = s.do(&api.BatchHeader{Number: s.number, ViewRevision: d.c.peers.views.View().Revision,
-			Sender: d.c.peers.self.ID, SenderEpoch: d.c.peers.self.Epoch}, items)
-		return err
-	})
-	if err != nil && s.cancel != nil {
-		s.cancel()
-		s.do, s.cancel = nil, nil
-	}
-	var unsent *UnsentError
-	if errors.As(err, &unsent) {
-		sent = false
-	}
-	return r, sent, err
-}
-
-func (d *dest[I, R]) open(ctx context.Context, s *stream[I, R]) error {
-	cc, err := d.c.peers.Conn(d.inst.RPC)
-	if err != nil {
-		return err
-	}
-	sctx, cancel := context.WithCancel(ctx)
-	do, err := d.c.method(sctx, cc)
-	if err != nil {
-		cancel()
-		return err
-	}
-	s.do, s.cancel, s.number = do, cancel, 0
-	return nil
-}
-
-// pause waits after a failure, 25 ms doubling to 800 ms with jitter, so that a
-// dead destination costs little; meanwhile the queue fills and then refuses.
-func (d *dest[I, R]) pause(ctx context.Context, s *stream[I, R]) {
-	s.fails = min(s.fails+1, 6)
-	wait := 25 * time.Millisecond << (s.fails - 1)
-	t := time.NewTimer(wait/2 + rand.N(wait/2))
-	defer t.Stop()
-	select {
-	case <-t.C:
-	case <-ctx.Done():
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"longlink/pkg/api"
 )
@@ -13,14 +14,19 @@ import (
 // UnsentError says that the other side has not seen the batch.
 type Exchange[I, R any] func(h *api.BatchHeader, items []I) ([]R, error)
 
-// UnsentError is the failure of a stream that had ended before the batch left.
+// UnsentError is the failure of a call that the other side has not seen: of a
+// stream that had ended before the batch left, or of a unary call for which
+// there was no connection.
 type UnsentError struct{ Err error }
 
-// Error is why the stream had ended.
+// Error is why it was not sent.
 func (e *UnsentError) Error() string { return e.Err.Error() }
 
 // Unwrap implements errors.Unwrap.
 func (e *UnsentError) Unwrap() error { return e.Err }
+
+// GRPCStatus is that of what it wraps.
+func (e *UnsentError) GRPCStatus() *status.Status { return status.Convert(e.Err) }
 
 // Method opens the stream of one hot call.
 type Method[I, R any] func(ctx context.Context, cc grpc.ClientConnInterface) (Exchange[I, R], error)

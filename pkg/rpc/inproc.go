@@ -69,6 +69,9 @@ func (s *inprocServer) ended(err error) error {
 // Invoke implements grpc.ClientConnInterface.
 func (c *inprocConn) Invoke(ctx context.Context, method string, req, resp any, opts ...grpc.CallOption) error {
 	s, ctx, end, err := c.begin(outgoing(ctx))
+	if status.Code(err) == codes.Unavailable {
+		return &UnsentError{err}
+	}
 	if err != nil {
 		return err
 	}

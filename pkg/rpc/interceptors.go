@@ -6,6 +6,9 @@ import (
 	"log/slog"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 
 	"longlink/pkg/code"
 	"longlink/pkg/lifecycle"
@@ -51,5 +54,10 @@ func (i interceptors) streamServer(srv any, ss grpc.ServerStream, info *grpc.Str
 }
 
 func unaryClient(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	return invoker(outgoing(ctx), method, req, reply, cc, opts...)
+	var at peer.Peer
+	err := invoker(outgoing(ctx), method, req, reply, cc, append(opts, grpc.Peer(&at))...)
+	if at.Addr == nil && status.Code(err) == codes.Unavailable {
+		return &UnsentError{err} // no connection was ever chosen for the call
+	}
+	return err
 }

@@ -33,8 +33,11 @@ type Peers struct {
 	batches *batch.Metrics
 	life    *lifecycle.Metrics
 
+	refusals *refusals
+	outdated chan struct{} // capacity 1: the views are to be looked at again
+
 	mu      sync.Mutex
-	conns   map[string]Conn
+	conns   map[string]*noting
 	callers []interface{ prune(v *cluster.View) }
 	group   *lifecycle.Group // that takes workers: nil before Run and when it ends
 }
@@ -42,7 +45,7 @@ type Peers struct {
 // NewPeers makes the set; Run must run before the first hot call.
 func NewPeers(net Network, views cluster.Views, self Identity, log *slog.Logger, batches *batch.Metrics, life *lifecycle.Metrics) *Peers {
 	return &Peers{net: net, views: views, self: self, log: log, batches: batches, life: life,
-		conns: map[string]Conn{}}
+		conns: map[string]*noting{}, refusals: newRefusals(log), outdated: make(chan struct{}, 1)}
 }
 
 // Views is where the peers come from.
@@ -77,6 +80,8 @@ func (p *Peers) Run(ctx context.Context, ready func()) error {
 			p.prune(v)
 		}
 	})
+	g.Go("peers.ping", p.pings)
+	g.Go("peers.relist", p.relists)
 	err := g.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,6 +106,7 @@ func (p *Peers) prune(v *cluster.View) {
 		}
 	}
 	p.mu.Unlock()
+	p.refusals.prune(live)
 	for _, c := range callers {
 		c.prune(v)
 	}
@@ -110,27 +116,56 @@ func (p *Peers) prune(v *cluster.View) {
 func (p *Peers) Conn(addr string) (grpc.ClientConnInterface, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.conn(addr)
+}
+
+// raw is Conn without the notes.
+func (p *Peers) raw(addr string) (Conn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c, err := p.conn(addr)
+	if err != nil {
+		return nil, err
+	}
+	return c.Conn, nil
+}
+
+// conn is called under mu.
+func (p *Peers) conn(addr string) (*noting, error) {
 	if p.conns == nil {
 		return nil, code.Errorf(code.Shutdown, "this instance is stopping")
 	}
 	c, ok := p.conns[addr]
 	if !ok {
-		var err error
-		if c, err = p.net.Dial(addr); err != nil {
+		raw, err := p.net.Dial(addr)
+		if err != nil {
 			return nil, code.Errorf(code.Unavailable, "%s: %v", addr, err)
 		}
+		c = &noting{raw, p, addr}
 		p.conns[addr] = c
 	}
 	return c, nil
 }
 
-// To is the connection to one instance, UNAVAILABLE when the view lacks it.
+// To is the connection to one instance, UNAVAILABLE when the view lacks it, or
+// holds it although it is gone from the registry and it does not answer.
 func (p *Peers) To(kind cluster.Kind, id string) (grpc.ClientConnInterface, error) {
 	i, ok := p.views.View().Get(kind, id)
 	if !ok {
 		return nil, code.Errorf(code.Unavailable, "no %s %s in the cluster", kind, id)
 	}
+	if e := p.skip(i); e != nil {
+		return nil, e
+	}
 	return p.Conn(i.RPC)
+}
+
+// skip refuses a held instance that does not answer.
+func (p *Peers) skip(i cluster.Instance) *code.Error {
+	if i.Held && p.Refuses(i) {
+		return code.Errorf(code.Unavailable, "%s %s has left the registry and does not answer", i.Kind, i.ID)
+	}
+	return nil
 }
 
 // ToOwner is the connection to the owner of a slot.
@@ -138,6 +173,9 @@ func (p *Peers) ToOwner(kind cluster.Kind, slot uint16) (grpc.ClientConnInterfac
 	i, ok := p.views.View().Owner(kind, slot)
 	if !ok {
 		return nil, code.Errorf(code.Unavailable, "no %s in the cluster", kind)
+	}
+	if e := p.skip(i); e != nil {
+		return nil, e
 	}
 	return p.Conn(i.RPC)
 }

@@ -109,12 +109,18 @@ type side struct {
 func (w *world) peers(t testing.TB, all ...cluster.Instance) *side {
 	t.Helper()
 	views := cluster.NewHolder(all...)
+	return w.peersOf(t, views, views)
+}
+
+// peersOf follows any views; holder is where the test sets them.
+func (w *world) peersOf(t testing.TB, views cluster.Views, holder *cluster.Holder) *side {
+	t.Helper()
 	p := NewPeers(w.net, views, Identity{ID: "me", Epoch: 7}, slog.New(slog.DiscardHandler), batch.NewMetrics(prometheus.NewRegistry()), nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	done, ready := make(chan error, 1), make(chan struct{})
 	go func() { done <- p.Run(ctx, func() { close(ready) }) }()
 	<-ready
-	s := &side{peers: p, views: views, stop: sync.OnceValue(func() error { cancel(); return <-done })}
+	s := &side{peers: p, views: holder, stop: sync.OnceValue(func() error { cancel(); return <-done })}
 	t.Cleanup(func() {
 		if err := s.stop(); err != nil {
 			t.Errorf("Peers.Run: %v", err)
