@@ -9,17 +9,20 @@ import (
 
 	"longlink/pkg/api"
 	"longlink/pkg/cluster"
+	"longlink/pkg/rpc"
 	"longlink/pkg/service"
 )
 
 // Coordinator is the service. It implements service.Service and
 // api.CoordinatorServer.
 type Coordinator struct {
-	api.UnimplementedCoordinatorServer // Up and Changes are not served yet
+	api.UnimplementedCoordinatorServer // Changes is not served yet
 	cfg                                Config
 	deps                               service.Deps
 	log                                *slog.Logger
 	metrics                            *metrics
+	held                               *held
+	upstream                           *rpc.Caller[*api.UpItem, *api.UpResult]
 }
 
 var (
@@ -29,7 +32,9 @@ var (
 
 // New makes a coordinator.
 func New(cfg Config, deps service.Deps) *Coordinator {
-	c := &Coordinator{cfg: cfg, deps: deps, log: deps.Log, metrics: newMetrics(deps.Registry)}
+	c := &Coordinator{cfg: cfg, deps: deps, log: deps.Log, held: newHeld(int(cfg.UpstreamBytes))}
+	c.metrics = newMetrics(deps.Registry, c.held)
+	c.upstream = rpc.NewCaller(deps.Peers, rpc.Upstream, rpc.CallerConfig{Target: "saver.upstream", Kind: cluster.Saver, AnyServes: true, Timeout: cfg.CallTimeout.Std()})
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
@@ -52,13 +57,19 @@ func (c *Coordinator) Run(ctx context.Context, ready func()) error {
 	return nil
 }
 
-// Check implements service.Service: there must be a register to pass kicks to.
+// Check implements service.Service: there must be a register to pass kicks to
+// and a saver to pass upstream data to.
 func (c *Coordinator) Check(context.Context) error {
-	if len(c.deps.Peers.Views().View().Kind(cluster.Register)) == 0 {
-		return fmt.Errorf("no register in the cluster")
+	view := c.deps.Peers.Views().View()
+	for _, kind := range []cluster.Kind{cluster.Register, cluster.Saver} {
+		if len(view.Kind(kind)) == 0 {
+			return fmt.Errorf("no %s in the cluster", kind)
+		}
 	}
 	return nil
 }
 
 // Figures implements service.Service.
-func (c *Coordinator) Figures() map[string]float64 { return nil }
+func (c *Coordinator) Figures() map[string]float64 {
+	return map[string]float64{"upstream_bytes": c.held.bytes()}
+}

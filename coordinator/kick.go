@@ -27,19 +27,19 @@ func (c *Coordinator) Kick(ctx context.Context, req *api.KickRequest) (*api.Kick
 	defer cancel()
 	out := &api.KickReply{Results: make([]*api.KickResult, len(req.Devices))}
 	view := c.deps.Peers.Views().View()
-	byOwner := map[string][]int{} // RPC address to places
+	byOwner := map[string][]int{} // instance id to places
 	for i, device := range req.Devices {
 		owner, ok := view.Owner(cluster.Register, slot.Of(device))
 		if !ok {
 			out.Results[i] = &api.KickResult{Result: rpc.ResultOf(code.Errorf(code.Unavailable, "no register in the cluster"))}
 			continue
 		}
-		byOwner[owner.RPC] = append(byOwner[owner.RPC], i)
+		byOwner[owner.ID] = append(byOwner[owner.ID], i)
 	}
 	g := lifecycle.NewGroup(ctx, c.log, c.deps.Life)
-	for addr, places := range byOwner {
+	for id, places := range byOwner {
 		g.Task("coordinator.kick", func(ctx context.Context) error {
-			c.kickAt(ctx, addr, places, req, out.Results)
+			c.kickAt(ctx, id, places, req, out.Results)
 			return nil
 		})
 	}
@@ -51,18 +51,18 @@ func (c *Coordinator) Kick(ctx context.Context, req *api.KickRequest) (*api.Kick
 }
 
 // kickAt fills the results at the given places, which no other call touches.
-func (c *Coordinator) kickAt(ctx context.Context, addr string, places []int, req *api.KickRequest, results []*api.KickResult) {
+func (c *Coordinator) kickAt(ctx context.Context, register string, places []int, req *api.KickRequest, results []*api.KickResult) {
 	part := &api.KickRequest{Product: req.Product, Code: req.Code, Message: req.Message, RetryMs: req.RetryMs}
 	for _, i := range places {
 		part.Devices = append(part.Devices, req.Devices[i])
 	}
 	var rep *api.KickReply
-	cc, err := c.deps.Peers.Conn(addr)
+	cc, err := c.deps.Peers.To(cluster.Register, register)
 	if err == nil {
 		rep, err = api.NewRegisterClient(cc).Kick(ctx, part)
 	}
 	if err == nil && len(rep.GetResults()) != len(places) {
-		err = fmt.Errorf("%s answered a kick of %d devices with %d results", addr, len(places), len(rep.GetResults()))
+		err = fmt.Errorf("%s answered a kick of %d devices with %d results", register, len(places), len(rep.GetResults()))
 		c.log.Error("kick failed", "request_id", rpc.RequestID(ctx), "err", err)
 	}
 	for n, i := range places {
@@ -70,6 +70,9 @@ func (c *Coordinator) kickAt(ctx context.Context, addr string, places []int, req
 			results[i] = &api.KickResult{Result: rpc.ResultOf(rpc.FromStatus(err))}
 		} else {
 			results[i] = rep.Results[n]
+			if code.Code(results[i].GetResult().GetCode()) == code.WrongOwner {
+				c.deps.Peers.Relist() // for the caller's next try
+			}
 		}
 	}
 }

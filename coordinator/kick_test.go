@@ -56,6 +56,7 @@ type world struct {
 	coord     *Coordinator
 	views     *cluster.Holder
 	registers map[string]*fakeRegister
+	savers    map[string]*fakeSaver // s1 and s2
 	client    api.CoordinatorClient
 	metrics   *prometheus.Registry
 }
@@ -74,8 +75,13 @@ func newWorld(t *testing.T, ids ...string) *world {
 		wg.Go(func() { _ = srv.Serve(ctx) })
 		return srv.Addr()
 	}
-	w := &world{registers: map[string]*fakeRegister{}}
+	w := &world{registers: map[string]*fakeRegister{}, savers: map[string]*fakeSaver{}}
 	var list []cluster.Instance
+	for _, id := range []string{"s1", "s2"} {
+		f := &fakeSaver{}
+		w.savers[id] = f
+		list = append(list, cluster.Instance{Kind: cluster.Saver, ID: id, RPC: serve(id, func(r grpc.ServiceRegistrar) { api.RegisterSaverServer(r, f) })})
+	}
 	for _, id := range ids {
 		f := &fakeRegister{offline: map[string]bool{}}
 		w.registers[id] = f
@@ -86,7 +92,10 @@ func newWorld(t *testing.T, ids ...string) *world {
 	w.metrics = reg
 	life := lifecycle.NewMetrics(reg)
 	peers := rpc.NewPeers(network, w.views, rpc.Identity{ID: "c"}, nil, batch.NewMetrics(reg), life)
-	w.coord = New(DefaultConfig(), service.Deps{Registry: reg, Life: life, Peers: peers})
+	running := make(chan struct{})
+	wg.Go(func() { _ = peers.Run(ctx, func() { close(running) }) })
+	<-running
+	w.coord = New(DefaultConfig(), service.Deps{Registry: reg, Life: life, Peers: peers, Directory: products{"demo", "news"}})
 	conn, err := network.Dial(serve("coordinator", w.coord.Register))
 	if err != nil {
 		t.Fatal(err)

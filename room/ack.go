@@ -3,6 +3,7 @@ package room
 import (
 	"longlink/pkg/api"
 	"longlink/pkg/code"
+	"longlink/pkg/trace"
 	"longlink/pkg/wire"
 )
 
@@ -15,17 +16,16 @@ func (c *conn) onAck(body []byte) {
 		return
 	}
 	m := c.loop.room.metrics
-	var ln *lane
-	for i := range c.lanes {
-		if c.lanes[i].product == string(a.Product) {
-			ln = &c.lanes[i]
-		}
-	}
+	ln := c.laneNamed(a.Product)
 	if ln == nil || !ln.loaded || a.Flags&wire.FlagBroadcast != 0 {
 		m.drop(code.DropUnbound) // as a late one after UNBIND
 		return
 	}
+	before := ln.acked
 	written, cut := ln.position.ack(a.Seq)
+	if ln.acked > before {
+		c.loop.room.deps.Trace.Add(trace.Event{Stage: trace.Acknowledged, Product: ln.product, Device: c.device, Seq: ln.acked})
+	}
 	if cut {
 		m.cutAcks.Inc()
 	}

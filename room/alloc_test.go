@@ -16,6 +16,7 @@ import (
 	"longlink/pkg/cluster"
 	"longlink/pkg/rpc"
 	"longlink/pkg/service"
+	"longlink/pkg/trace"
 	"longlink/pkg/wire"
 )
 
@@ -58,7 +59,7 @@ func idleRoom(t testing.TB) (*Room, *conn, *fakeConn) {
 	t.Helper()
 	reg := prometheus.NewRegistry()
 	peers := rpc.NewPeers(&rpc.InProcess{}, cluster.NewHolder(), rpc.Identity{ID: "room-1", Epoch: 1}, slog.New(slog.DiscardHandler), batch.NewMetrics(reg), nil)
-	r := New(DefaultConfig(), service.Deps{Log: slog.New(slog.DiscardHandler), Registry: reg, Peers: peers, Directory: &fakeDirectory{}})
+	r := New(DefaultConfig(), service.Deps{Log: slog.New(slog.DiscardHandler), Registry: reg, Peers: peers, Directory: &fakeDirectory{}, Trace: trace.New(1024)})
 	fc := &fakeConn{}
 	c := &conn{number: 1, gc: fc, loop: r.newLoop(fakeLoop{}, 0), state: stateLive, heartbeat: 300_000}
 	r.devices.claim(c, "device-with-a-name-of-some-length", 0, time.Now())

@@ -26,7 +26,7 @@ type authJob struct {
 	hello *wire.Hello   // or nil
 	bind  *wire.Binding // or nil
 	// allowed are the products of the token, for BIND.
-	allowed []string
+	allowed []claim
 }
 
 // admission is the outcome for one binding.
@@ -34,14 +34,15 @@ type admission struct {
 	binding *wire.Binding
 	product string      // the directory's own string, shared by connections
 	byToken bool        // the token names it: it may be bound again
+	alias   *string     // that the token names for it, or nil
 	err     *code.Error // why not
 }
 
 // authDone brings the outcome back to the connection's loop.
 type authDone struct {
 	job        authJob
-	err        *code.Error   // the token's
-	token      *token.Device // for a HELLO
+	err        *code.Error // the token's
+	claims     []claim     // the token's, for a HELLO
 	admissions []admission
 }
 
@@ -98,34 +99,51 @@ func (p *authPool) check(j authJob, now time.Time) *authDone {
 	if s := p.dir.Secrets(); s != nil {
 		secrets = s.TokenSecrets
 	}
-	if d.token, d.err = token.Verify(secrets, j.hello.Token, now); d.err != nil {
+	t, err := token.Verify(secrets, j.hello.Token, now)
+	if err != nil {
+		d.err = err
 		return d
 	}
-	if d.token.Device != j.hello.Device {
+	if t.Device != j.hello.Device {
 		d.err = code.Errorf(code.TokenWrongDevice, "the token is for another device").WithField("device")
 		return d
 	}
+	d.claims = claimsOf(t)
 	d.admissions = make([]admission, 0, len(j.hello.Bindings))
 	for i := range j.hello.Bindings {
 		b := &j.hello.Bindings[i]
 		if slices.ContainsFunc(d.admissions, func(a admission) bool { return a.binding.Product == b.Product }) {
 			continue // named twice: the first counts
 		}
-		d.admissions = append(d.admissions, p.admit(b, j.hello.Device, d.token.Products, now))
+		d.admissions = append(d.admissions, p.admit(b, j.hello.Device, d.claims, now))
 	}
 	return d
 }
 
+// claimsOf lists what a token says of its products. token.Verify has refused
+// aliases that are no names, or of products that the token does not name.
+func claimsOf(t *token.Device) []claim {
+	all := make([]claim, len(t.Products))
+	for i, product := range t.Products {
+		all[i].product = product
+		if alias, ok := t.Aliases[product]; ok {
+			all[i].alias = &alias
+		}
+	}
+	return all
+}
+
 // admit judges one binding: the product exists and the token or a grant of the
-// product names it.
-func (p *authPool) admit(b *wire.Binding, device string, allowed []string, now time.Time) admission {
+// product names it. Only a token names an alias, a grant has none.
+func (p *authPool) admit(b *wire.Binding, device string, allowed []claim, now time.Time) admission {
 	a := admission{binding: b, product: b.Product}
 	product, ok := p.dir.Product(b.Product)
+	named := slices.IndexFunc(allowed, func(c claim) bool { return c.product == b.Product })
 	switch {
 	case !ok:
 		a.err = code.Errorf(code.UnknownProduct, "there is no product %q", b.Product).WithField("product")
-	case slices.Contains(allowed, b.Product):
-		a.product, a.byToken = product.Name, true
+	case named >= 0:
+		a.product, a.byToken, a.alias = product.Name, true, allowed[named].alias
 	case b.Grant == "":
 		a.err = code.Errorf(code.ProductNotGranted, "neither the token nor a grant names product %q", b.Product).WithField("product")
 	default:
@@ -141,16 +159,19 @@ func (p *authPool) admit(b *wire.Binding, device string, allowed []string, now t
 }
 
 func validTags(tags []string) bool {
-	for _, t := range tags {
-		if len(t) == 0 || len(t) > 64 {
+	return !slices.ContainsFunc(tags, func(t string) bool { return !validName(t) })
+}
+
+// validName is true for 1 to 64 characters of the alphabet of all names.
+func validName[T string | []byte](s T) bool {
+	if len(s) == 0 || len(s) > wire.MaxName {
+		return false
+	}
+	for i := range len(s) {
+		switch b := s[i]; {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '.', b == '_', b == '~', b == '-':
+		default:
 			return false
-		}
-		for _, b := range []byte(t) {
-			switch {
-			case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '.', b == '_', b == '~', b == '-':
-			default:
-				return false
-			}
 		}
 	}
 	return true

@@ -43,7 +43,7 @@ func (c *conn) rebind(ln *lane, b *wire.Binding) {
 		c.spill()
 		return
 	}
-	ln.binding = c.loop.bindingOf(ln.product, b.Tags)
+	ln.binding = c.loop.bindingOf(ln.product, b.Tags, ln.alias)
 	c.reg.wanted++
 	c.register()
 	if ln.loaded { // else the login load is answered with BOUND
@@ -101,8 +101,10 @@ func (c *conn) unbind(product string, why *code.Error) bool {
 // removeLane ends the lane and tells register.
 func (c *conn) removeLane(ln *lane) {
 	c.endLane(ln)
+	c.endUps(ln.product)
 	if ln.byToken {
-		c.allowed = append(slices.Clone(c.allowed), ln.product)
+		// With the alias when saver was not told of it yet.
+		c.allowed = append(slices.Clone(c.allowed), claim{ln.product, ln.alias})
 	}
 	gen := ln.gen
 	c.lanes = slices.DeleteFunc(c.lanes, func(x lane) bool { return x.gen == gen })
@@ -110,10 +112,10 @@ func (c *conn) removeLane(ln *lane) {
 	c.register()
 }
 
-func without(list []string, s string) []string {
-	var out []string
+func without(list []claim, product string) []claim {
+	var out []claim
 	for _, x := range list {
-		if x != s {
+		if x.product != product {
 			out = append(out, x)
 		}
 	}

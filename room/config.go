@@ -30,9 +30,11 @@ type Config struct {
 	OutboundLimit config.Size     `yaml:"outbound_limit" doc:"Bytes that may wait in a connection's outbound buffer. Pushes wait from half of it." min:"16KiB" max:"64MiB"`
 	SlowTimeout   config.Duration `yaml:"slow_timeout" doc:"A device that takes nothing from a half full outbound buffer for so long is closed" min:"10ms" max:"10m"`
 
+	Upstream UpstreamConfig `yaml:"upstream" doc:"Upstream data on its way to the coordinators; more is told RATE_LIMITED, and the device sends it again."`
+
 	Heartbeat HeartbeatConfig `yaml:"heartbeat" doc:"How often devices must be heard. Closed after 1.5 intervals and the grace."`
 
-	CallTimeout    config.Duration `yaml:"call_timeout" doc:"For the answer of register and saver" min:"100ms" max:"1m"`
+	CallTimeout    config.Duration `yaml:"call_timeout" doc:"For the answer of register, saver and coordinator" min:"100ms" max:"1m"`
 	DeliverTimeout config.Duration `yaml:"deliver_timeout" doc:"Longest time a batch of deliveries waits for the loops" min:"10ms" max:"30s"`
 	RetryMin       config.Duration `yaml:"retry_min" doc:"First wait before a failed register, load or ack is repeated; doubles" min:"10ms" max:"1m"`
 	RetryMax       config.Duration `yaml:"retry_max" doc:"Longest such wait" min:"10ms" max:"10m"`
@@ -72,6 +74,13 @@ func (c AddressConfig) exempt() (out []netip.Prefix, _ error) {
 	return out, nil
 }
 
+// UpstreamConfig bounds upstream data that is not answered yet. Every UP counts
+// for 512 bytes more than its ext and payload.
+type UpstreamConfig struct {
+	MaxBytes   config.Size `yaml:"max_bytes" doc:"Of one connection, beside the 64 UPs that the protocol allows" min:"80KiB" max:"16MiB"`
+	TotalBytes config.Size `yaml:"total_bytes" doc:"Of the whole room" min:"1MiB" max:"16GiB"`
+}
+
 // HeartbeatConfig says how often devices must be heard.
 type HeartbeatConfig struct {
 	Min      config.Duration `yaml:"min" doc:"Shortest interval that a device gets when it wishes for one" min:"10ms" max:"1h"`
@@ -105,6 +114,8 @@ func DefaultConfig() Config {
 
 		OutboundLimit: 1 << 20,
 		SlowTimeout:   config.Duration(30 * time.Second),
+
+		Upstream: UpstreamConfig{MaxBytes: 256 << 10, TotalBytes: 64 << 20},
 
 		Heartbeat: HeartbeatConfig{
 			Min:      config.Duration(60 * time.Second),

@@ -46,17 +46,18 @@ type conn struct {
 	heard      int64 // loop time of the last byte from the device
 	since      int64 // Unix ms of the login
 	profile    *profile
-	allowed    []string // products of the token that are not bound, for BIND
+	allowed    []claim // products of the token that are not bound, for BIND
 	lanes      []lane
 	// due is when patience ends, in loop time: with HELLO, its check and the
 	// close after BYE; in stateLive with an outbound buffer that takes no
 	// pushes, else 0 there.
 	due       int64
 	reg       registration
-	outbound  int32  // bytes in gnet's outbound buffer when last seen
-	stuck     int32  // outbound when due was set, in stateLive
-	tick      uint32 // wheel: 0 when not in it
-	heartbeat uint32 // ms
+	ups       *upstream // nil when no UP is unanswered
+	outbound  int32     // bytes in gnet's outbound buffer when last seen
+	stuck     int32     // outbound when due was set, in stateLive
+	tick      uint32    // wheel: 0 when not in it
+	heartbeat uint32    // ms
 	laneGens  uint32
 	state     state
 	shut      bool  // the sending half is shut down

@@ -133,14 +133,9 @@ func TestHeartbeat(t *testing.T) {
 	}
 }
 
-func TestUpstreamIsRefusedWithAHint(t *testing.T) {
+func TestNothingFollowsADevicesBye(t *testing.T) {
 	w := newWorld(t, nil)
 	d := w.login("dev", wire.Binding{Product: "demo"})
-	d.send(wire.AppendUp(nil, &wire.Up{UpID: 77, Product: []byte("demo"), Kind: []byte("k"), Payload: []byte("x")}))
-	m, err := wire.ParseUpAck(d.expect(wire.TypeUpAck))
-	if err != nil || m.UpID != 77 || m.Code != code.Unavailable || m.RetryMS == 0 {
-		t.Errorf("%+v %v", m, err)
-	}
 	d.send(wire.AppendBye(nil, &wire.Bye{}))
 	if _, _, ok := d.frame(); ok {
 		t.Error("a frame after the device's BYE")

@@ -62,10 +62,10 @@ func (r *Room) deliver(ctx context.Context, items []*api.DeliverItem) []*api.Del
 		case items[i].GetMessage().GetMessage() == nil:
 			results[i] = r.answers.empty
 		case conns[i] == nil:
-			r.metrics.drop(code.DropGone)
+			r.dropped(items[i], code.DropGone)
 			results[i] = r.answers.states[api.DeliverResult_STATE_GONE]
 		case !answered[i]:
-			r.metrics.drop(code.DropQueueFull)
+			r.dropped(items[i], code.DropQueueFull)
 			results[i] = r.answers.unavailable
 		default:
 			results[i] = r.answers.states[states[i]]
@@ -77,23 +77,23 @@ func (r *Room) deliver(ctx context.Context, items []*api.DeliverItem) []*api.Del
 // deliver applies the rule to one message, on the connection's loop. It does
 // not allocate when it writes.
 func (c *conn) deliver(it *api.DeliverItem) deliverState {
-	m := c.loop.room.metrics
+	r := c.loop.room
 	if c.state != stateLive {
-		m.drop(code.DropGone)
+		r.dropped(it, code.DropGone)
 		return api.DeliverResult_STATE_GONE
 	}
 	ln := c.lane(it.Product)
 	if ln == nil {
-		m.drop(code.DropUnbound)
+		r.dropped(it, code.DropUnbound)
 		return api.DeliverResult_STATE_UNBOUND
 	}
 	msg := it.GetMessage()
 	if msg.GetSeq() == 0 {
-		return c.deliverOnce(ln, msg)
+		return c.deliverOnce(ln, it)
 	}
-	switch ln.deliver(msg.Seq, msg.Prev, c.loop.room.window, c.takesPushes()) {
+	switch ln.deliver(msg.Seq, msg.Prev, r.window, c.takesPushes()) {
 	case verdictDuplicate:
-		m.drop(code.DropDuplicate)
+		r.metrics.drop(code.DropDuplicate)
 		return api.DeliverResult_STATE_DUPLICATE
 	case verdictWrite:
 		c.push(ln, msg, kindDirect)
@@ -102,21 +102,21 @@ func (c *conn) deliver(it *api.DeliverItem) deliverState {
 		}
 		return api.DeliverResult_STATE_SENT
 	}
-	m.drop(code.DropWindow)
+	r.dropped(it, code.DropWindow)
 	c.pump(ln)
 	return api.DeliverResult_STATE_HAVE
 }
 
 // deliverOnce is qos 0: written now or never.
-func (c *conn) deliverOnce(ln *lane, msg *api.LaneMessage) deliverState {
-	m := c.loop.room.metrics
+func (c *conn) deliverOnce(ln *lane, it *api.DeliverItem) deliverState {
+	r, msg := c.loop.room, it.Message
 	size := pushSize(ln.product, msg.GetMessage())
 	switch {
-	case !ln.loaded || ln.loading || !ln.open(c.loop.room.window) || size > c.loop.room.maxPush():
-		m.drop(code.DropWindow)
+	case !ln.loaded || ln.loading || !ln.open(r.window) || size > r.maxPush():
+		r.dropped(it, code.DropWindow)
 		return api.DeliverResult_STATE_DROPPED
 	case !c.takesPushes():
-		m.drop(code.DropSlow)
+		r.dropped(it, code.DropSlow)
 		return api.DeliverResult_STATE_DROPPED
 	}
 	c.write(ln.product, 0, msg.Message, kindQoS0)

@@ -20,6 +20,8 @@
 //   - One session per device; a newer login replaces the older one (login.go).
 //   - Login is register, then load (session.go, load.go).
 //   - The one rule for gaps, windows and paging is lane.go, free of I/O.
+//   - Upstream data leaves in the order of its coming, per product of a
+//     connection, and every UP is answered (upstream.go, up.go).
 //   - A device that reads slowly, floods, sends garbage or is silent costs only
 //     its own connection: see the limits in config.go, and slow.go.
 //   - A panic in a handler costs the connection that was being handled.
@@ -37,6 +39,9 @@
 //	deliveries queued  loop_queue          answered UNAVAILABLE
 //	calls to services  one register, one load and one ack per lane in flight;
 //	                   a full batcher is a failure, retried with back-off
+//	upstream           one UP per product on its way; 64 unanswered and
+//	                   upstream.max_bytes per connection, upstream.total_bytes
+//	                   in all: UPACK RATE_LIMITED
 //	unregistrations    65,536 waiting      dropped; the owner learns by `gone`
 //
 // # How it dies

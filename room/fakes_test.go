@@ -26,6 +26,8 @@ type fakeRegister struct {
 	puts     []*api.SessionItem
 	deletes  []*api.SessionItem
 	refilled []*api.RefilledRequest
+	asked    int
+	waits    bool // the answer to that; ends with the next refill
 }
 
 func (f *fakeRegister) Update(s grpc.BidiStreamingServer[api.SessionBatch, api.SessionReply]) error {
@@ -67,7 +69,14 @@ func (f *fakeRegister) update(it *api.SessionItem) *api.SessionResult {
 func (f *fakeRegister) Refilled(_ context.Context, req *api.RefilledRequest) (*api.RefilledReply, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.refilled = append(f.refilled, req)
+	if len(req.Slots) == 0 { // the question whether the room is waited for
+		f.asked++
+		if f.waits {
+			return nil, code.Errorf(code.FailedPrecondition, "waiting")
+		}
+		return &api.RefilledReply{}, nil
+	}
+	f.refilled, f.waits = append(f.refilled, req), false
 	return &api.RefilledReply{}, nil
 }
 

@@ -23,19 +23,27 @@ type lane struct {
 	byToken  bool
 }
 
-// binding is a product with its tags. Connections share those without tags.
+// binding is a product with its tags. Connections share those that have nothing
+// else.
 type binding struct {
 	product string
 	tags    []string
+	alias   *string // that the token names, until saver was told of it; else nil
+}
+
+// claim is what a device token says of one product.
+type claim struct {
+	product string
+	alias   *string // nil: none
 }
 
 func (b *binding) is(product string) bool { return b.product == product }
 
 // bindingOf takes the directory's own string for the product, of which there
-// are few, and shares the binding when it has no tags.
-func (l *loop) bindingOf(product string, tags []string) *binding {
-	if len(tags) > 0 {
-		return &binding{product, tags}
+// are few, and shares the binding when it has no tags and no alias.
+func (l *loop) bindingOf(product string, tags []string, alias *string) *binding {
+	if len(tags) > 0 || alias != nil {
+		return &binding{product, tags, alias}
 	}
 	b, ok := l.bindings[product]
 	if !ok {
@@ -49,7 +57,7 @@ func (l *loop) bindingOf(product string, tags []string) *binding {
 func (c *conn) addLane(a *admission) {
 	c.laneGens++
 	c.lanes = append(c.lanes, lane{
-		binding: c.loop.bindingOf(a.product, a.binding.Tags), stored: a.binding.Cursor,
+		binding: c.loop.bindingOf(a.product, a.binding.Tags, a.alias), stored: a.binding.Cursor,
 		gen: c.laneGens, change: c.reg.wanted + 1, byToken: a.byToken,
 	})
 }
@@ -59,6 +67,16 @@ func (c *conn) addLane(a *admission) {
 func (c *conn) lane(product string) *lane {
 	for i := range c.lanes {
 		if c.lanes[i].is(product) {
+			return &c.lanes[i]
+		}
+	}
+	return nil
+}
+
+// laneNamed is lane for a name that points into gnet's buffer.
+func (c *conn) laneNamed(product []byte) *lane {
+	for i := range c.lanes {
+		if c.lanes[i].product == string(product) { // compares without a copy
 			return &c.lanes[i]
 		}
 	}

@@ -19,6 +19,9 @@ func (c *conn) startLoad(ln *lane) {
 	messages, bytes := ln.free(r.window)
 	item := &api.LoadItem{Meta: &api.Meta{}, Device: c.device, Product: ln.product, After: after, Login: !ln.loaded,
 		MaxMessages: uint32(messages), MaxBytes: uint32(bytes)}
+	if !ln.loaded && ln.alias != nil {
+		item.Alias = *ln.alias
+	}
 	s, key := slotOf(c.device)
 	t := &loaded{c: c, gen: ln.gen, asked: ln.known}
 	r.load.ToOwner(s, key, r.deadline(), item, func(res *api.LoadResult, err *code.Error) {
@@ -51,6 +54,9 @@ func (t *loaded) run(l *loop) {
 	if !ln.loaded {
 		ln.login(t.res.Cursor)
 		ln.stored = ln.acked
+		if ln.alias != nil { // told: an idle lane keeps none
+			ln.binding = l.bindingOf(ln.product, ln.tags, nil)
+		}
 		c.boundAt(ln)
 	}
 	c.page(ln, t.res, t.asked)

@@ -2,7 +2,6 @@ package room
 
 import (
 	"math/rand/v2"
-	"slices"
 	"time"
 
 	"longlink/pkg/code"
@@ -10,7 +9,7 @@ import (
 )
 
 // supported are the features this version of the room announces.
-const supported wire.Features = 0
+const supported = wire.FeatureUpstream
 
 // onHello hands the HELLO to the workers. ParseHello copies, so that gnet's
 // buffer is free again.
@@ -88,8 +87,8 @@ func (c *conn) login(d *authDone) {
 			c.addLane(a)
 		}
 	}
-	for _, p := range d.token.Products {
-		if !slices.ContainsFunc(c.lanes, func(ln lane) bool { return ln.is(p) }) {
+	for _, p := range d.claims {
+		if c.lane(p.product) == nil {
 			c.allowed = append(c.allowed, p)
 		}
 	}
@@ -120,6 +119,7 @@ func (c *conn) endSession() {
 		c.endLane(&c.lanes[i])
 	}
 	c.lanes, c.allowed = nil, nil
+	c.dropUps()
 	r.goners.unregister(c.device, c.epoch, c.number)
 }
 

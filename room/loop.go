@@ -87,8 +87,8 @@ func (r *Room) newLoop(el gnet.EventLoop, index int) *loop {
 }
 
 // post queues a result that somebody waits for. False: the loop has ended.
-// There is at most one register, and per lane one load and one ack, on its way
-// for a connection, which is what bounds the queue.
+// There is at most one register, and per lane one load, one ack and one UP, on
+// its way for a connection, which is what bounds the queue.
 func (l *loop) post(t task) bool { return l.enqueue(t, int(^uint(0)>>1)) }
 
 // offer queues what may be refused: false when the queue is full.

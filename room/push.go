@@ -6,6 +6,7 @@ import (
 
 	"longlink/pkg/api"
 	"longlink/pkg/code"
+	"longlink/pkg/trace"
 	"longlink/pkg/wire"
 )
 
@@ -21,6 +22,7 @@ func (c *conn) push(ln *lane, m *api.LaneMessage, kind int) {
 		// No frame can carry it. It is passed over, or the lane would stand
 		// still; the next ack covers it.
 		l.room.metrics.drop(code.PayloadTooLarge)
+		l.room.step(trace.Written, c.device, ln.product, m.Seq, m.Message.GetId(), code.PayloadTooLarge, "")
 		l.room.log.Error("a stored message is larger than any frame", "device", c.device, "product", ln.product, "seq", m.Seq, "bytes", size)
 		size = 0
 	} else {
@@ -38,6 +40,7 @@ func (c *conn) write(product string, seq uint64, m *api.Message, kind int) {
 	b.b = wire.AppendPush(b.b, &p)
 	mt := c.loop.room.metrics
 	mt.deliveries[kind].Inc()
+	c.loop.room.step(trace.Written, c.device, product, seq, m.GetId(), code.OK, kindNames[kind])
 	if kind != kindLoad && m.GetAcceptedMs() > 0 {
 		mt.delivery.Observe(max(0, float64(time.Now().UnixMilli()-m.AcceptedMs)/1000))
 	}

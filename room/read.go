@@ -143,21 +143,3 @@ func (c *conn) onBye(body []byte) {
 	}
 	_ = c.loop.el.Close(c.gc) // runs OnClose
 }
-
-// onUp answers upstream data with a refusal that says when to try again: rooms
-// of this version do not announce FeatureUpstream, so a device that follows
-// WELCOME sends none.
-func (c *conn) onUp(body []byte) {
-	up, err := wire.ParseUp(body)
-	if err != nil {
-		c.byeError(err)
-		return
-	}
-	b := c.gather()
-	b.b = wire.AppendUpAck(b.b, &wire.UpAck{UpID: up.UpID, Code: code.Unavailable, RetryMS: upstreamRetryMS})
-	c.spill()
-}
-
-// upstreamRetryMS is the hint of a refused UP: long, since only another room
-// can take it.
-const upstreamRetryMS = 60_000

@@ -111,7 +111,7 @@ func TestProductsAreJudgedOneByOne(t *testing.T) {
 	d.send(wire.AppendHello(nil, &wire.Hello{Version: 9, Features: ^wire.Features(0), Device: "dev", Token: w.token("dev", "demo", "ghost"), Bindings: []wire.Binding{
 		{Product: "demo"}, {Product: "ghost"}, {Product: "news"}, {Product: "chat", Grant: grant("chat", "other", time.Hour)}, {Product: "demo"},
 	}}))
-	if m := d.welcome(); m.Version != wire.Version || m.Features != 0 {
+	if m := d.welcome(); m.Version != wire.Version || m.Features != supported {
 		t.Errorf("WELCOME %+v", m)
 	}
 	d.bound("ghost", code.UnknownProduct)

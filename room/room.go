@@ -25,6 +25,7 @@ type (
 	sessionCaller = rpc.Caller[*api.SessionItem, *api.SessionResult]
 	loadCaller    = rpc.Caller[*api.LoadItem, *api.LoadResult]
 	ackCaller     = rpc.Caller[*api.AckItem, *api.AckResult]
+	upCaller      = rpc.Caller[*api.UpItem, *api.UpResult]
 )
 
 var _ service.Service = (*Room)(nil)
@@ -47,6 +48,7 @@ type Room struct {
 	update  *sessionCaller
 	load    *loadCaller
 	ack     *ackCaller
+	up      *upCaller
 	devices *deviceTable
 	auth    *authPool
 	goners  *unregistrar
@@ -59,10 +61,11 @@ type Room struct {
 	connections atomic.Int64 // counted by acceptors, uncounted at OnClose
 	sessions    atomic.Int64
 	outbound    atomic.Int64 // bytes in outbound buffers as last seen by the loops
+	upstream    atomic.Int64 // bytes of upstream data that wait or are on their way
 	numbers     atomic.Uint64
 	stopping    atomic.Bool
 	ended       chan struct{} // closed when no loop takes tasks any more
-	calls       pending       // acks and unregistrations on their way
+	calls       pending       // acks, upstream data and unregistrations on their way
 
 	mu    sync.Mutex
 	loops []*loop          // guarded by mu; grows only, in the order of being met
@@ -90,8 +93,9 @@ func New(cfg Config, deps service.Deps) *Room {
 	r.goners = newUnregistrar(r)
 	timeout := time.Duration(cfg.CallTimeout)
 	r.update = rpc.NewCaller(deps.Peers, rpc.UpdateSessions, rpc.CallerConfig{Target: "register.update", Kind: cluster.Register, Timeout: timeout})
-	r.load = rpc.NewCaller(deps.Peers, rpc.Load, rpc.CallerConfig{Target: "saver.load", Kind: cluster.Saver, Timeout: timeout})
-	r.ack = rpc.NewCaller(deps.Peers, rpc.Ack, rpc.CallerConfig{Target: "saver.ack", Kind: cluster.Saver, Timeout: timeout})
+	r.load = rpc.NewCaller(deps.Peers, rpc.Load, rpc.CallerConfig{Target: "saver.load", Kind: cluster.Saver, AnyServes: true, Timeout: timeout})
+	r.ack = rpc.NewCaller(deps.Peers, rpc.Ack, rpc.CallerConfig{Target: "saver.ack", Kind: cluster.Saver, AnyServes: true, Timeout: timeout})
+	r.up = rpc.NewCaller(deps.Peers, rpc.Up, rpc.CallerConfig{Target: "coordinator.up", Kind: cluster.Coordinator, AnyServes: true, Timeout: timeout})
 	return r
 }
 

@@ -98,7 +98,7 @@ func (r *Room) stop(accepting, g *lifecycle.Group) error {
 	defer cancel()
 	r.dismiss(ctx)
 	if left := r.calls.wait(ctx); left > 0 {
-		r.log.Warn("stopped before every ack and unregistration was answered", "left", left)
+		r.log.Warn("stopped before every ack, upstream data and unregistration was answered", "left", left)
 	}
 	r.awaitClosed(stopLeave)
 	r.refused.close()

@@ -19,15 +19,18 @@ import (
 	"longlink/pkg/rpc"
 	"longlink/pkg/service"
 	"longlink/pkg/token"
+	"longlink/pkg/trace"
 	"longlink/pkg/wire"
 )
 
-// world is one running room with a register and a saver made for the test.
+// world is one running room with a register, a saver and a coordinator made for
+// the test.
 type world struct {
 	t        testing.TB
 	room     *Room
 	reg      *fakeRegister
 	saver    *fakeSaver
+	coord    *fakeCoordinator
 	dir      *fakeDirectory
 	views    *cluster.Holder
 	net      *rpc.InProcess
@@ -45,6 +48,7 @@ func newWorld(t testing.TB, change func(c *Config)) *world {
 	w := &world{t: t,
 		reg:      &fakeRegister{sessions: map[string]*api.Session{}},
 		saver:    &fakeSaver{clock: 1000, lanes: map[string][]*api.LaneMessage{}, acks: map[string]uint64{}},
+		coord:    &fakeCoordinator{},
 		dir:      &fakeDirectory{products: map[string]*cluster.Product{}},
 		net:      &rpc.InProcess{},
 		registry: prometheus.NewRegistry(),
@@ -61,7 +65,9 @@ func newWorld(t testing.TB, change func(c *Config)) *world {
 	life := lifecycle.NewGroup(ctx, nil, nil)
 	w.serve(life, "register-1", func(s grpc.ServiceRegistrar) { api.RegisterRegisterServer(s, w.reg) })
 	w.serve(life, "saver-1", func(s grpc.ServiceRegistrar) { api.RegisterSaverServer(s, w.saver) })
+	w.serve(life, "coordinator-1", func(s grpc.ServiceRegistrar) { api.RegisterCoordinatorServer(s, w.coord) })
 	w.views = cluster.NewHolder(
+		cluster.Instance{Kind: cluster.Coordinator, ID: "coordinator-1", Epoch: 1, RPC: "coordinator-1"},
 		cluster.Instance{Kind: cluster.Register, ID: "register-1", Epoch: 1, RPC: "register-1"},
 		cluster.Instance{Kind: cluster.Saver, ID: "saver-1", Epoch: 1, RPC: "saver-1"},
 		cluster.Instance{Kind: cluster.Room, ID: "room-1", Epoch: 7, RPC: "room-1"})
@@ -76,7 +82,7 @@ func newWorld(t testing.TB, change func(c *Config)) *world {
 	if change != nil {
 		change(&cfg)
 	}
-	w.room = New(cfg, service.Deps{Log: slog.New(slog.DiscardHandler), Registry: w.registry, Batches: batches, Peers: peers, Directory: w.dir})
+	w.room = New(cfg, service.Deps{Log: slog.New(slog.DiscardHandler), Registry: w.registry, Batches: batches, Peers: peers, Directory: w.dir, Trace: trace.New(1024)})
 	w.room.tick = 10 * time.Millisecond
 	if err := w.room.Listen(); err != nil {
 		t.Fatal(err)
