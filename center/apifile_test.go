@@ -3,6 +3,8 @@ package center
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -46,6 +48,12 @@ type (
 		Properties           map[string]*apiSchema
 		Items                *apiSchema
 		AdditionalProperties *apiSchema `yaml:"additionalProperties"`
+
+		Pattern       string
+		Default       any
+		Maximum       int
+		MaxItems      int `yaml:"maxItems"`
+		MaxProperties int `yaml:"maxProperties"`
 	}
 )
 
@@ -71,17 +79,12 @@ func (f *apiFile) at(t *testing.T, s *apiSchema) *apiSchema {
 	return found
 }
 
+var pathName = regexp.MustCompile(`\{[a-z]+\}`)
+
 // find is the operation of a path without its query.
 func (f *apiFile) find(path, method string) (template string, op *apiOperation) {
 	for template, ops := range f.Paths {
-		before, after, id := strings.Cut(template, "{id}")
-		rest, ok := strings.CutPrefix(path, before)
-		if ok && id {
-			rest, ok = strings.CutSuffix(rest, after)
-			ok = ok && rest != "" && !strings.ContainsAny(rest, "/:")
-		} else {
-			ok = ok && rest == ""
-		}
+		ok := regexp.MustCompile("^" + pathName.ReplaceAllString(template, "[^/:]+") + "$").MatchString(path)
 		if o, has := ops[strings.ToLower(method)]; ok && has {
 			return template, &o
 		}
@@ -91,11 +94,29 @@ func (f *apiFile) find(path, method string) (template string, op *apiOperation) 
 
 func (f *apiFile) checkQuery(t *testing.T, op *apiOperation, path string) {
 	t.Helper()
-	_, query, _ := strings.Cut(path, "?")
-	name, _, _ := strings.Cut(query, "=")
-	if !slices.ContainsFunc(op.Parameters, func(p apiParameter) bool { return p.Name == name && p.In == "query" }) {
-		t.Errorf("%s lacks the parameter %s", op.OperationID, name)
+	u, err := url.Parse(path)
+	if err != nil {
+		t.Fatal(err)
 	}
+	for name := range u.Query() {
+		if !slices.Contains(f.parameters(op, "query"), name) {
+			t.Errorf("%s lacks the parameter %s", op.OperationID, name)
+		}
+	}
+}
+
+// parameters are the names of an operation's parameters in the path or the
+// query.
+func (f *apiFile) parameters(op *apiOperation, in string) (names []string) {
+	for _, p := range op.Parameters {
+		if p.Ref != "" {
+			p = f.Components.Parameters[strings.TrimPrefix(p.Ref, "#/components/parameters/")]
+		}
+		if p.In == in {
+			names = append(names, p.Name)
+		}
+	}
+	return names
 }
 
 // checkAnswer holds an answer against what the file says of it.
@@ -110,6 +131,12 @@ func (f *apiFile) checkAnswer(t *testing.T, op *apiOperation, a answer) {
 		s = f.Components.Schemas["ErrorReply"]
 	} else if !ok {
 		t.Errorf("%s: status %d is not in openapi.yaml", op.OperationID, a.status)
+	}
+	if _, stream := r.Content["text/event-stream"]; stream && a.status/100 == 2 {
+		if got := a.header.Get("Content-Type"); got != "text/event-stream" {
+			t.Errorf("%s is answered as %s", op.OperationID, got)
+		}
+		return
 	}
 	if len(a.body) == 0 && s == nil {
 		return
@@ -130,7 +157,7 @@ func (f *apiFile) conforms(t *testing.T, at string, s *apiSchema, v any) {
 	if s.Enum != nil && !slices.Contains(s.Enum, v) {
 		t.Errorf("%s: %v is not in %v", at, v, s.Enum)
 	}
-	kind := map[string]string{"object": "map[string]interface {}", "array": "[]interface {}", "string": "string", "integer": "float64", "number": "float64"}[s.Type]
+	kind := map[string]string{"object": "map[string]interface {}", "array": "[]interface {}", "string": "string", "integer": "float64", "number": "float64", "boolean": "bool"}[s.Type]
 	if got := fmt.Sprintf("%T", v); s.Type != "" && got != kind {
 		t.Errorf("%s is %s, not %s", at, got, s.Type)
 		return

@@ -25,6 +25,21 @@ func TestScopes(t *testing.T) {
 		{"device", "GET", "/v1/devices/d1", "", 200, 200},
 		{"query", "POST", "/v1/devices:query", `{"devices":["d1"]}`, 200, 200},
 		{"kick", "POST", "/v1/devices/d1:kick", "", 200, 200},
+		{"push to an alias", "POST", "/v1/push", `{"product":"demo","alias":"ann","text":"x"}`, 200, 200},
+		{"push to an alias of another one", "POST", "/v1/push", `{"product":"shop","alias":"ann","text":"x"}`, 200, 403},
+		{"add to an alias", "PUT", "/v1/aliases/ann/devices/d1?product=demo", "", 200, 200},
+		{"add to an alias of another one", "PUT", "/v1/aliases/ann/devices/d1?product=shop", "", 200, 403},
+		{"add to an alias of none", "PUT", "/v1/aliases/ann/devices/d1?product=nope", "", 404, 403},
+		{"take out of an alias", "DELETE", "/v1/aliases/ann/devices/d1?product=demo", "", 200, 200},
+		{"take out of an alias of another one", "DELETE", "/v1/aliases/ann/devices/d1?product=shop", "", 200, 403},
+		{"alias", "GET", "/v1/aliases/ann?product=demo", "", 200, 200},
+		{"alias of the key's product", "GET", "/v1/aliases/ann", "", 400, 200},
+		{"alias of another one", "GET", "/v1/aliases/ann?product=shop", "", 200, 403},
+		{"recall", "DELETE", "/v1/messages/" + messageID("demo", "m"), "", 200, 200},
+		{"recall in the own product", "DELETE", "/v1/messages/" + messageID("demo", "m") + "?product=demo", "", 200, 200},
+		{"recall in another one", "DELETE", "/v1/messages/" + messageID("shop", "m") + "?product=shop", "", 200, 403},
+		{"recall of another one's", "DELETE", "/v1/messages/" + messageID("shop", "m"), "", 200, 404},
+		{"rooms", "GET", "/v1/rooms", "", 200, 403},
 		{"services", "GET", "/v1/services", "", 200, 403},
 		{"products", "GET", "/v1/products", "", 200, 403},
 		{"product", "GET", "/v1/products/demo", "", 200, 403},
@@ -36,11 +51,15 @@ func TestScopes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, nil)
+			for _, p := range []string{"demo", "shop"} {
+				w.saver.set(func() { w.saver.alias(p+"/ann", "d1") })
+				w.push(`{"product":"` + p + `","device":"d2","text":"x","dedup_id":"m"}`)
+			}
 			key := w.keys["demo"]
 			if a := w.call(key, c.method, c.path, c.body); a.status != c.product {
 				t.Errorf("product's key: %d %s", a.status, a.body)
 			} else if c.product == 403 {
-				a.failed(t, code.PermissionDenied, map[bool]string{true: "product"}[c.path == "/v1/push"])
+				a.failed(t, code.PermissionDenied, map[bool]string{true: "product"}[c.path == "/v1/push" || strings.Contains(c.path, "?product=")])
 			}
 			if a := w.call(w.op, c.method, c.path, c.body); a.status != c.operator {
 				t.Errorf("operator's key: %d %s", a.status, a.body)

@@ -57,7 +57,12 @@ func TestBadInput(t *testing.T) {
 		{"empty targets", "POST", "/v1/push", targets(`,"device":"","devices":[],"alias":""`), code.InvalidArgument, "device"},
 		{"two targets", "POST", "/v1/push", targets(`,"device":"d","devices":["e"]`), code.InvalidArgument, "devices"},
 		{"device and alias", "POST", "/v1/push", targets(`,"device":"d","alias":"a"`), code.InvalidArgument, "alias"},
-		{"alias", "POST", "/v1/push", targets(`,"alias":"a"`), code.FailedPrecondition, "alias"},
+		{"alias of nobody", "POST", "/v1/push", targets(`,"alias":"a"`), code.NotFound, "alias"},
+		{"bad alias of a push", "POST", "/v1/push", targets(`,"alias":"a/b"`), code.InvalidArgument, "alias"},
+		{"long alias of a push", "POST", "/v1/push", targets(`,"alias":"` + long + `"`), code.InvalidArgument, "alias"},
+		{"alias as list", "POST", "/v1/push", targets(`,"alias":["a"]`), code.InvalidArgument, "alias"},
+		{"alias, and the message is wrong", "POST", "/v1/push", payload(`,"alias":"a"`), code.InvalidArgument, "alias"},
+		{"alias of nobody, long ttl", "POST", "/v1/push", targets(`,"alias":"a","ttl":"721h"`), code.InvalidArgument, "ttl"},
 		{"bad device", "POST", "/v1/push", targets(`,"device":"a/b"`), code.InvalidArgument, "device"},
 		{"long device", "POST", "/v1/push", targets(`,"device":"` + long + `"`), code.InvalidArgument, "device"},
 		{"too many", "POST", "/v1/push", targets(`,"devices":[` + many + `]`), code.TooManyTargets, "devices"},
@@ -114,6 +119,41 @@ func TestBadInput(t *testing.T) {
 		{"unknown path", "GET", "/v1/nothing", "", code.NotFound, ""},
 		{"root", "GET", "/", "", code.NotFound, ""},
 
+		{"alias without product", "PUT", "/v1/aliases/a/devices/d", "", code.InvalidArgument, "product"},
+		{"alias of a bad product", "PUT", "/v1/aliases/a/devices/d?product=a%20b", "", code.InvalidArgument, "product"},
+		{"alias of an unknown product", "PUT", "/v1/aliases/a/devices/d?product=nope", "", code.UnknownProduct, "product"},
+		{"alias, two products", "PUT", "/v1/aliases/a/devices/d?product=demo&product=shop", "", code.InvalidArgument, "product"},
+		{"alias with a body", "PUT", "/v1/aliases/a/devices/d?product=demo", `{"device":"d"}`, code.InvalidArgument, "device"},
+		{"alias with half a body", "PUT", "/v1/aliases/a/devices/d?product=demo", `{`, code.Malformed, ""},
+		{"alias of other letters", "PUT", "/v1/aliases/%C3%A4/devices/d?product=demo", "", code.InvalidArgument, "alias"},
+		{"alias, not UTF-8", "PUT", "/v1/aliases/%FF/devices/d?product=demo", "", code.InvalidArgument, "alias"},
+		{"alias with a slash", "PUT", "/v1/aliases/a%2Fb/devices/d?product=demo", "", code.InvalidArgument, "alias"},
+		{"alias with a verb", "GET", "/v1/aliases/a:b?product=demo", "", code.InvalidArgument, "alias"},
+		{"long alias", "PUT", "/v1/aliases/" + long + "/devices/d?product=demo", "", code.InvalidArgument, "alias"},
+		{"alias, long device", "DELETE", "/v1/aliases/a/devices/" + long + "?product=demo", "", code.InvalidArgument, "device"},
+		{"alias, wrong method", "POST", "/v1/aliases/a/devices/d?product=demo", "", code.InvalidArgument, "method"},
+		{"alias, unknown parameter", "PUT", "/v1/aliases/a/devices/d?product=demo&tag=x", "", code.InvalidArgument, "tag"},
+		{"alias without device", "PUT", "/v1/aliases/a?product=demo", "", code.InvalidArgument, "method"},
+		{"list of an alias without product", "GET", "/v1/aliases/a", "", code.InvalidArgument, "product"},
+		{"list of a bad alias", "GET", "/v1/aliases/a%20b?product=demo", "", code.InvalidArgument, "alias"},
+		{"list of an alias, limit 0", "GET", "/v1/aliases/a?product=demo&limit=0", "", code.InvalidArgument, "limit"},
+		{"list of an alias, limit too high", "GET", "/v1/aliases/a?product=demo&limit=1001", "", code.InvalidArgument, "limit"},
+		{"list of an alias, huge limit", "GET", "/v1/aliases/a?product=demo&limit=99999999999999999999", "", code.InvalidArgument, "limit"},
+		{"list of an alias, negative limit", "GET", "/v1/aliases/a?product=demo&limit=-1", "", code.InvalidArgument, "limit"},
+		{"list of an alias, bad cursor", "GET", "/v1/aliases/a?product=demo&cursor=%00", "", code.InvalidArgument, "cursor"},
+		{"list of an alias, long cursor", "GET", "/v1/aliases/a?product=demo&cursor=" + long, "", code.InvalidArgument, "cursor"},
+		{"recall of a bad id", "DELETE", "/v1/messages/a%20b", "", code.InvalidArgument, "id"},
+		{"recall of a long id", "DELETE", "/v1/messages/" + long, "", code.InvalidArgument, "id"},
+		{"recall of nothing", "DELETE", "/v1/messages/x", "", code.NotFound, "id"},
+		{"recall in a bad product", "DELETE", "/v1/messages/x?product=a%20b", "", code.InvalidArgument, "product"},
+		{"recall in an unknown product", "DELETE", "/v1/messages/x?product=nope", "", code.UnknownProduct, "product"},
+		{"recall with a body", "DELETE", "/v1/messages/x", `{"product":"demo"}`, code.InvalidArgument, "product"},
+		{"recall with a verb", "DELETE", "/v1/messages/x:now", "", code.NotFound, ""},
+		{"message by a wrong method", "POST", "/v1/messages/x", "", code.InvalidArgument, "method"},
+		{"rooms, limit of words", "GET", "/v1/rooms?limit=all", "", code.InvalidArgument, "limit"},
+		{"rooms, limit too high", "GET", "/v1/rooms?limit=1001", "", code.InvalidArgument, "limit"},
+		{"rooms, bad cursor", "GET", "/v1/rooms?cursor=a%2Fb", "", code.InvalidArgument, "cursor"},
+
 		{"services of no kind", "GET", "/v1/services?kind=x", "", code.InvalidArgument, "kind"},
 		{"unknown parameter", "GET", "/v1/services?sort=x", "", code.InvalidArgument, "sort"},
 		{"parameter twice", "GET", "/v1/services?kind=room&kind=room", "", code.InvalidArgument, "kind"},
@@ -149,7 +189,28 @@ func TestBadInput(t *testing.T) {
 			}
 		})
 	}
-	if len(w.saver.lanes) != 0 || len(w.room.items()) != 0 || len(w.coord.got) != 0 {
+	if len(w.saver.lanes) != 0 || len(w.room.items()) != 0 || len(w.coord.got) != 0 || len(w.saver.aliases.devices) != 0 {
 		t.Error("a refused request did something")
+	}
+}
+
+// TestUnknownQueryParametersAreRefused by every call, which names those that it
+// knows; a wrong key is told first.
+func TestUnknownQueryParametersAreRefused(t *testing.T) {
+	w := newWorld(t, nil)
+	for path, m := range w.center.server.routes() {
+		path = pathName.ReplaceAllString(path, "demo")
+		for method, rt := range m {
+			method, verb, _ := strings.Cut(method, " ")
+			for name, field := range map[string]string{"colour": "colour", "Limit": "Limit", "": "", strings.Repeat("c", 100): strings.Repeat("c", 61) + "..."} {
+				e := w.call(w.op, method, path+verb+"?"+name+"=x", "").failed(t, code.InvalidArgument, field)
+				for _, known := range rt.query {
+					if !strings.Contains(e.Message, known) {
+						t.Errorf("%s %s: %q does not name %s", method, path, e.Message, known)
+					}
+				}
+			}
+			w.call("", method, path+verb+"?colour=x", "").failed(t, code.Unauthenticated, "")
+		}
 	}
 }

@@ -22,14 +22,26 @@ func (s *server) PushBatch(ctx context.Context, r *api.PushBatchRequest) (*api.P
 	}
 	out := &api.PushBatchReply{Results: make([]*api.PushBatchResult, len(r.Messages))}
 	planned := make([]*push, len(r.Messages)) // nil: refused
-	var admitted []*push
+	var good []*push
 	for i, m := range r.Messages {
-		p, err := s.admit(ctx, m, began)
+		p, err := s.planOfBatch(ctx, m, began)
 		if err != nil {
 			out.Results[i] = &api.PushBatchResult{Error: rpc.ResultOf(err)}
 			continue
 		}
 		planned[i] = p
+		good = append(good, p)
+	}
+	s.lookUp(ctx, good)
+	var admitted []*push
+	for i, p := range planned {
+		if p == nil {
+			continue
+		}
+		if err := s.admit(p); err != nil {
+			out.Results[i], planned[i] = &api.PushBatchResult{Error: rpc.ResultOf(err)}, nil
+			continue
+		}
 		admitted = append(admitted, p)
 	}
 	if len(admitted) == 0 {
@@ -55,19 +67,12 @@ func (s *server) PushBatch(ctx context.Context, r *api.PushBatchRequest) (*api.P
 	return out, nil
 }
 
-// admit checks one message of a batch and takes its part of the budget.
-func (s *server) admit(ctx context.Context, m *api.PushRequest, now time.Time) (*push, error) {
+// planOfBatch checks one message of a batch.
+func (s *server) planOfBatch(ctx context.Context, m *api.PushRequest, now time.Time) (*push, error) {
 	if m.WaitMs != 0 {
 		return nil, code.Invalid("wait", "is not possible in a batch; push the message on its own")
 	}
-	p, err := s.plan(ctx, m, now)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.budget.take(len(p.targets), p.size()); err != nil {
-		return nil, err
-	}
-	return p, nil
+	return s.plan(ctx, m, now)
 }
 
 func checkBatch(messages int) *code.Error {

@@ -40,6 +40,49 @@ func TestPushesInFlightAreBounded(t *testing.T) {
 	w.push(`{"product":"demo","device":"d1","text":"hi"}`)
 }
 
+func TestBytesInFlightAreBounded(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.MaxInFlightBytes = 1 << 20 })
+	hold := make(chan struct{})
+	w.saver.set(func() { w.saver.hold = hold })
+	large := `{"product":"demo","device":"d","text":"` + strings.Repeat("x", maxPayload) + `"}`
+	const fit = 1 << 20 / maxPayload
+	first := make(chan pushAnswer, fit)
+	for range fit {
+		go func() { first <- w.push(large) }()
+	}
+	w.await("the pushes to be in flight", func() bool { n, _ := w.center.server.budget.used(); return n == fit })
+	if e := w.call(w.op, "POST", "/v1/push", `{"product":"demo","device":"d","text":"x"}`).failed(t, code.RateLimited, ""); e.RetryAfterMS == 0 {
+		t.Errorf("%+v", e)
+	}
+	close(hold)
+	for range fit {
+		<-first
+	}
+	w.await("the budget to come back", func() bool { n, b := w.center.server.budget.used(); return n == 0 && b == 0 })
+}
+
+func TestLongHeaders(t *testing.T) {
+	w := newWorld(t, nil)
+	status := func(n int) int {
+		t.Helper()
+		req, _ := http.NewRequest("GET", w.url+"/v1/devices/d", nil)
+		req.Header.Set("Authorization", "Bearer "+w.op)
+		req.Header.Set("X-Long", strings.Repeat("x", n))
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	if s := status(maxHeader - 1024); s != 200 {
+		t.Errorf("headers that fit: %d", s)
+	}
+	if s := status(maxHeader + 8192); s != 431 { // http.Server reads 4 KiB more than it is told
+		t.Errorf("long headers: %d", s)
+	}
+}
+
 func TestPushGoesOnWhenTheCallerLeaves(t *testing.T) {
 	w := newWorld(t, nil)
 	w.reg.online("d1", 5, "demo")

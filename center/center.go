@@ -34,9 +34,10 @@ func New(cfg Config, deps service.Deps, products Products) *Center {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.metrics = newMetrics(deps.Registry, s.budget)
+	s.followers = newFollowers(cfg.Events)
+	s.metrics = newMetrics(deps.Registry, s.budget, s.followers)
 	timeout := cfg.CallTimeout.Std()
-	s.appends = rpc.NewCaller(deps.Peers, rpc.Append, rpc.CallerConfig{Target: "saver.append", Kind: cluster.Saver, Timeout: cfg.AppendTimeout.Std(), Lost: code.Unknown})
+	s.appends = rpc.NewCaller(deps.Peers, rpc.Append, rpc.CallerConfig{Target: "saver.append", Kind: cluster.Saver, AnyServes: true, Timeout: cfg.AppendTimeout.Std(), Lost: code.Unknown})
 	s.locates = rpc.NewCaller(deps.Peers, rpc.Locate, rpc.CallerConfig{Target: "register.locate", Kind: cluster.Register, Timeout: timeout})
 	s.delivers = rpc.NewCaller(deps.Peers, rpc.Deliver, rpc.CallerConfig{Target: "room.deliver", Kind: cluster.Room, Timeout: timeout})
 	s.updates = rpc.NewCaller(deps.Peers, rpc.UpdateSessions, rpc.CallerConfig{Target: "register.forget", Kind: cluster.Register, Timeout: timeout})
@@ -66,7 +67,7 @@ func (c *Center) Addresses() []string {
 func (c *Center) Register(grpc.ServiceRegistrar) {}
 
 // Run serves until ctx ends; then requests and deliveries that have begun may
-// end within stop_grace.
+// end within stop_grace, and followers of events end at once.
 func (c *Center) Run(ctx context.Context, ready func()) error {
 	if c.listener == nil {
 		return errors.New("center: Run before Listen")
@@ -81,12 +82,12 @@ func (c *Center) Run(ctx context.Context, ready func()) error {
 	h := &http.Server{
 		Handler:           d,
 		Protocols:         &protocols,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 1000},
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      maxWait + 30*time.Second,
 		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
+		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 	}
 	server := httpstop.New(h)
@@ -97,8 +98,10 @@ func (c *Center) Run(ctx context.Context, ready func()) error {
 		}
 		return nil
 	})
+	g.Go("center.failures", d.failures.run)
 	g.Go("center.stop", func(ctx context.Context) error {
 		<-ctx.Done()
+		s.followers.close()
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.StopGrace.Std())
 		defer cancel()
 		stop := context.AfterFunc(grace, s.group.Cancel)
@@ -108,7 +111,9 @@ func (c *Center) Run(ctx context.Context, ready func()) error {
 		return errors.Join(err, s.group.Wait())
 	})
 	ready()
-	return g.Wait()
+	err := g.Wait()
+	d.failures.close(time.Now())
+	return err
 }
 
 // Check implements service.Service: pushes need a saver and a register.

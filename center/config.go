@@ -20,6 +20,14 @@ type Config struct {
 	CallTimeout      config.Duration `yaml:"call_timeout" doc:"For other services' answers" min:"100ms" max:"1m"`
 	MaxTokenTTL      config.Duration `yaml:"max_token_ttl" doc:"Longest life of a device token made by the API" min:"1m" max:"87600h"`
 	StopGrace        config.Duration `yaml:"stop_grace" doc:"A stopping center ends requests and deliveries after that" min:"0s" max:"1m"`
+	Events           EventsConfig    `yaml:"events" doc:"Following what comes from the devices."`
+}
+
+// EventsConfig of the calls that follow events.
+type EventsConfig struct {
+	Poll                config.Duration `yaml:"poll" doc:"How often a follower asks for what is new" min:"10ms" max:"5s"`
+	MaxFollowers        int             `yaml:"max_followers" doc:"Calls that follow events at once, each with pages of up to 4 MiB; more are told RATE_LIMITED" min:"1" max:"10000"`
+	MaxProductFollowers int             `yaml:"max_product_followers" doc:"Those of them with a key of one product" min:"1" max:"10000"`
 }
 
 // DefaultConfig is what the annotated config.yaml shows.
@@ -36,6 +44,7 @@ func DefaultConfig() Config {
 		CallTimeout:      config.Duration(4 * time.Second),
 		MaxTokenTTL:      config.Duration(365 * 24 * time.Hour),
 		StopGrace:        config.Duration(time.Second),
+		Events:           EventsConfig{Poll: config.Duration(300 * time.Millisecond), MaxFollowers: 64, MaxProductFollowers: 8},
 	}
 }
 

@@ -176,15 +176,23 @@ func (p *period) UnmarshalJSON(b []byte) error {
 	if json.Unmarshal(b, &s) != nil {
 		return code.Invalid("", `wants a duration in quotes, such as "24h"`)
 	}
+	d, err := parsePeriod(s)
+	if err != nil {
+		return err
+	}
+	*p = d
+	return nil
+}
+
+func parsePeriod(s string) (period, *code.Error) {
 	d, err := time.ParseDuration(s)
 	switch {
 	case err != nil:
-		return code.Invalid("", "wants a duration such as 24h or 1m30s, not %q", shorten(s))
+		return 0, code.Invalid("", "wants a duration such as 24h or 1m30s, not %q", shorten(s))
 	case d < 0:
-		return code.Invalid("", "must not be negative")
+		return 0, code.Invalid("", "must not be negative")
 	}
-	*p = period(d)
-	return nil
+	return period(d), nil
 }
 
 // millis rounds up, so that a period above zero stays above zero.

@@ -5,6 +5,7 @@ import (
 	"longlink/pkg/cluster"
 	"longlink/pkg/code"
 	"longlink/pkg/slot"
+	"longlink/pkg/trace"
 )
 
 // append sends the message to the owner of the device's slot in a view.
@@ -61,8 +62,11 @@ func (f *flight) locate(t *target) {
 }
 
 func (f *flight) onLocate(t *target, r *api.LocateResult, err *code.Error) {
+	if t.final {
+		return
+	}
+	f.stepLocated(t, r, err)
 	switch {
-	case t.final:
 	case err != nil && err.Code == code.Offline:
 		f.undelivered(t, err)
 	case err != nil && err.Code.Action() == code.Never:
@@ -79,6 +83,7 @@ func (f *flight) deliver(t *target) {
 	at := t.located
 	room, ok := f.s.deps.Peers.Views().View().Get(cluster.Room, at.Room)
 	if !ok || room.Epoch != at.RoomEpoch {
+		f.step(t, trace.Handed, code.NotReady, "the room is not in this center's view")
 		f.locateAgain(t, "room", code.Errorf(code.NotReady, "room %s is not in this center's view", at.Room))
 		return
 	}
@@ -90,8 +95,11 @@ func (f *flight) deliver(t *target) {
 }
 
 func (f *flight) onDeliver(t *target, r *api.DeliverResult, err *code.Error) {
+	if t.final {
+		return
+	}
+	f.stepHanded(t, r, err)
 	switch {
-	case t.final:
 	case err != nil && (t.push.msg.Qos == 0 || err.Code.Action() == code.Never):
 		f.undelivered(t, err) // qos 0 is not sent twice
 	case err != nil:

@@ -159,7 +159,7 @@ func (s *server) countPending(ctx context.Context, who principal, d *api.Device)
 	if len(req.Products) == 0 {
 		return nil
 	}
-	cc, err := s.deps.Peers.ToOwner(cluster.Saver, slot.Of(d.Device))
+	cc, err := s.deps.Peers.ToServing(cluster.Saver, slot.Of(d.Device))
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,9 @@
 //     never its neighbours in a batch.
 //   - The messages of a batch for one device and product are stored in their
 //     order (lane.go).
+//   - Who follows events (events.go) gets each at least once, those of a device
+//     in order, also from another center behind the cursor that came last. The
+//     cursor is a seq for each of the log's partitions; center keeps nothing.
 //
 // # Limits and what happens at them
 //
@@ -30,12 +33,20 @@
 //	body of a batch      16 MiB                       PAYLOAD_TOO_LARGE
 //	bodies of batches    max_in_flight_bytes          RATE_LIMITED
 //	messages of a batch  1,000                        TOO_MANY_TARGETS
+//	devices of an alias  1,000 a push                 TOO_MANY_TARGETS
+//	aliases of a batch   max_in_flight devices        RATE_LIMITED
+//	followers of events  events.max_followers, ...    RATE_LIMITED, with a hint
+//	a reader that is stuck   30 s                     its stream ends
+//	steps of a trace     4,000                        the newest are left out
 //	payload, devices, ttl, wait, data: limits.go      the code that names the field
+//
+// All of them, with what each is answered with, are the last table of
+// docs/api.md.
 //
 // # How it dies
 //
 // Killed, pushes that were not answered are unknown to their callers, who
 // repeat them at another center with the same dedup_id. Messages that were
 // stored and not yet delivered stay in their lanes. Told to stop, it answers
-// what it has begun, at most stop_grace long.
+// what it has begun, at most stop_grace long, and ends the followers of events.
 package center

@@ -10,6 +10,7 @@ import (
 	"longlink/pkg/api"
 	"longlink/pkg/code"
 	"longlink/pkg/rpc"
+	"longlink/pkg/trace"
 )
 
 // fakeSaver stores messages by lane and remembers dedup ids for ever.
@@ -25,10 +26,14 @@ type fakeSaver struct {
 	acked   map[string]uint64
 	ackCond chan struct{} // closed and replaced at every ack
 	metas   []string      // request ids of appends
+	aliases fakeAliases
+	log     *fakeLog            // may be shared
+	found   []*api.FoundMessage // of m-1
+	ring    *trace.Ring
 }
 
 func newFakeSaver() *fakeSaver {
-	return &fakeSaver{lanes: map[string][]*api.LaneMessage{}, dedup: map[string]*api.AppendResult{}, acked: map[string]uint64{}, ackCond: make(chan struct{}), clock: 1_700_000_000_000_000}
+	return &fakeSaver{lanes: map[string][]*api.LaneMessage{}, dedup: map[string]*api.AppendResult{}, acked: map[string]uint64{}, ackCond: make(chan struct{}), clock: 1_700_000_000_000_000, log: &fakeLog{page: 1000}, found: []*api.FoundMessage{foundMessage("demo", "on"), foundMessage("shop", "on")}}
 }
 
 func (f *fakeSaver) Append(s grpc.BidiStreamingServer[api.AppendBatch, api.AppendReply]) error {
@@ -78,6 +83,7 @@ func (f *fakeSaver) append(it *api.AppendItem) *api.AppendResult {
 	}
 	f.lanes[lane] = append(f.lanes[lane], m)
 	r := &api.AppendResult{Seq: m.Seq, Prev: m.Prev, Id: it.Message.Id, ExpiresMs: it.Message.ExpiresMs}
+	f.ring.Add(trace.Event{Stage: trace.Stored, ID: r.Id, Product: it.Product, Device: it.Device, Seq: r.Seq})
 	if d := it.Message.DedupId; d != "" {
 		f.dedup[lane+"/"+d] = r
 	}

@@ -20,7 +20,10 @@ const (
 type push struct {
 	product string
 	msg     *api.Message
-	targets []*target
+	alias   string      // whose devices they are; empty: they were named
+	devices []string    // known once an alias was looked up
+	refused *code.Error // by the look-up
+	targets []*target   // one for each device, once the push is admitted
 }
 
 // size is what the push takes of the budget, beside its targets.
@@ -70,10 +73,11 @@ type target struct {
 	err   *code.Error
 }
 
-func newPush(product string, msg *api.Message, devices []string) *push {
-	p := &push{product: product, msg: msg}
-	seen := make(map[string]bool, len(devices))
-	for _, d := range devices {
+// aim makes the targets.
+func (p *push) aim() {
+	seen := make(map[string]bool, len(p.devices))
+	p.targets = make([]*target, 0, len(p.devices))
+	for _, d := range p.devices {
 		t := &target{push: p, device: d, err: checkID("devices", d)}
 		if t.err == nil && seen[d] {
 			t.err = code.Invalid("devices", "the device is named twice")
@@ -81,7 +85,6 @@ func newPush(product string, msg *api.Message, devices []string) *push {
 		seen[d] = true
 		p.targets = append(p.targets, t)
 	}
-	return p
 }
 
 func newFlight(s *server, request string, began time.Time, pushes ...*push) *flight {
@@ -102,7 +105,7 @@ func newFlight(s *server, request string, began time.Time, pushes ...*push) *fli
 // ctx ends.
 func (f *flight) run(ctx context.Context) {
 	defer close(f.settled)
-	f.deadline = f.began.Add(f.s.cfg.AppendTimeout.Std())
+	f.deadline = time.Now().Add(f.s.cfg.AppendTimeout.Std())
 	f.launch()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -142,6 +145,7 @@ func (f *flight) launch() {
 				continue
 			}
 			f.open++
+			f.accepted(t)
 			if p.msg.Qos == 0 {
 				f.untaken++
 			} else {

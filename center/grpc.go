@@ -24,9 +24,13 @@ import (
 // grpcCalls are the metric labels of the methods, the same as REST's.
 var grpcCalls = map[string]string{
 	"Push": "push", "PushBatch": "push_batch", "GetDevice": "get_device", "QueryDevices": "query_devices", "KickDevice": "kick_device",
+	"AddAlias": "add_alias", "RemoveAlias": "remove_alias", "GetAlias": "get_alias", "RecallMessage": "recall_message", "ListRooms": "list_rooms",
 	"ListServices": "list_services", "ListProducts": "list_products", "GetProduct": "get_product", "CreateProduct": "create_product",
-	"RotateProductKey": "rotate_product_key", "DeleteProduct": "delete_product", "CreateToken": "create_token",
+	"TraceMessage": "trace_message", "Events": callEvents, "RotateProductKey": "rotate_product_key", "DeleteProduct": "delete_product", "CreateToken": "create_token",
 }
+
+// callEvents is the one call that lasts.
+const callEvents = "events"
 
 func isGRPC(r *http.Request) bool {
 	return r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")
@@ -49,15 +53,44 @@ func newGRPC(d *door) *grpc.Server {
 						return err
 					}
 					if e.err != nil {
-						return code.Errorf(code.Malformed, "the message cannot be read")
+						return errUnreadable()
 					}
 					return nil
 				}, nil)
 			})
 		}
 	}
+	desc.Streams = append([]grpc.StreamDesc{}, desc.Streams...)
+	for i, m := range desc.Streams {
+		handler := m.Handler
+		desc.Streams[i].Handler = func(srv any, stream grpc.ServerStream) error {
+			_, err := d.answerGRPC(stream.Context(), grpcCalls[m.StreamName], func() (any, error) {
+				return nil, handler(srv, messageStream{stream})
+			})
+			return err
+		}
+	}
 	g.RegisterService(&desc, d.s)
 	return g
+}
+
+// messageStream tells a message that cannot be read as the unary calls do.
+type messageStream struct{ grpc.ServerStream }
+
+// RecvMsg implements grpc.ServerStream.
+func (s messageStream) RecvMsg(into any) error {
+	e := envelope{into: into}
+	if err := s.ServerStream.RecvMsg(&e); err != nil {
+		return err
+	}
+	if e.err != nil {
+		return errUnreadable()
+	}
+	return nil
+}
+
+func errUnreadable() *code.Error {
+	return code.Errorf(code.Malformed, "the message cannot be read")
 }
 
 // serveGRPC does for a gRPC call what serve does for one of REST before its
@@ -73,13 +106,13 @@ func (d *door) serveGRPC(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.call = name
-	who, leave, err := d.admit(r, c.began)
+	a, err := d.admit(r, c.began)
 	if err != nil {
 		d.refuseGRPC(ctx, w, c, err)
 		return
 	}
-	defer leave()
-	c.who = who
+	defer a.leave()
+	c.who = a.who
 	batch := name == "push_batch"
 	size, err := peekLength(r, d.s.cfg.bodyLimit(batch))
 	if err == nil && batch {
@@ -91,7 +124,13 @@ func (d *door) serveGRPC(w http.ResponseWriter, r *http.Request) {
 		d.refuseGRPC(ctx, w, c, err)
 		return
 	}
-	d.grpc.ServeHTTP(w, r.WithContext(withPrincipal(ctx, who)))
+	ctx = withPrincipal(ctx, a.who)
+	if name == callEvents {
+		var end func()
+		ctx, end = d.stay(ctx, w, r, a)
+		defer end()
+	}
+	d.grpc.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // peekLength reads the length before the message and leaves the body as it was.
@@ -122,7 +161,7 @@ func (d *door) answerGRPC(ctx context.Context, name string, do func() (any, erro
 	c.who, _ = ctx.Value(principalKey{}).(principal)
 	err = d.guard.Guard("center.grpc", func() error {
 		if !d.begin() {
-			return code.Errorf(code.Shutdown, "this center is stopping")
+			return errStopping()
 		}
 		defer d.end()
 		var derr error

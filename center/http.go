@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"log/slog"
 	"net/http"
-	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -29,13 +27,15 @@ type door struct {
 	grpc  *grpc.Server
 	guard *lifecycle.Group // of panics only
 
+	failures *failures
+
 	mu     sync.Mutex
 	closed bool
 	calls  sync.WaitGroup // grows under mu while not closed
 }
 
 func newDoor(s *server) *door {
-	d := &door{s: s, keys: newKeyring(s.deps.Directory), rates: newKeyRates(s.cfg.KeyRate), slots: make(chan struct{}, s.cfg.MaxRequests),
+	d := &door{s: s, keys: newKeyring(s.deps.Directory), rates: newKeyRates(s.cfg.KeyRate), slots: make(chan struct{}, s.cfg.MaxRequests), failures: newFailures(s.log),
 		guard: lifecycle.NewGroup(context.Background(), s.log, s.deps.Life)}
 	mux := http.NewServeMux()
 	for path, m := range d.s.routes() {
@@ -77,27 +77,35 @@ func (d *door) drain() {
 	d.grpc.Stop()
 }
 
-// admit lets a request in whose key is valid; leave must follow when there is
-// no error.
-func (d *door) admit(r *http.Request, now time.Time) (who principal, leave func(), err *code.Error) {
+// admission is a request that was let in.
+type admission struct {
+	who     principal
+	release func() // gives back the place of max_requests, once
+	leave   func() // ends the request; must follow
+}
+
+// admit lets a request in whose key is valid.
+func (d *door) admit(r *http.Request, now time.Time) (*admission, *code.Error) {
 	if !d.begin() {
-		return who, nil, code.Errorf(code.Shutdown, "this center is stopping")
+		return nil, errStopping()
 	}
 	select {
 	case d.slots <- struct{}{}:
 	default:
 		d.end()
-		return who, nil, code.Errorf(code.RateLimited, "this center works on %d requests, as many as it takes", cap(d.slots))
+		return nil, code.Errorf(code.RateLimited, "this center works on %d requests, as many as it takes", cap(d.slots))
 	}
-	leave = func() { <-d.slots; d.end() }
-	if who, err = d.keys.identify(r.Header.Get("Authorization"), now); err == nil {
-		err = d.rates.take(who, now)
+	a := &admission{release: sync.OnceFunc(func() { <-d.slots })}
+	a.leave = func() { a.release(); d.end() }
+	var err *code.Error
+	if a.who, err = d.keys.identify(r.Header.Get("Authorization"), now); err == nil {
+		err = d.rates.take(a.who, now)
 	}
 	if err != nil {
-		leave()
-		return who, nil, err
+		a.leave()
+		return nil, err
 	}
-	return who, leave, nil
+	return a, nil
 }
 
 // identify gives the request the id that it came with, or a new one, and tells
@@ -117,6 +125,7 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, m methods) {
 	c := visit{call: "none", began: time.Now()}
 	ctx := d.identify(w, r)
 	status, out := http.StatusOK, any(nil)
+	var stream *eventStream // nil: a call that answers once
 	err := d.guard.Guard("center.http", func() error {
 		rt, pathID, cerr := route{}, "", errNoSuchCall(r)
 		if m != nil {
@@ -126,17 +135,17 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, m methods) {
 			return cerr
 		}
 		c.call, status = rt.call, max(rt.status, http.StatusOK)
-		who, leave, cerr := d.admit(r, c.began)
+		a, cerr := d.admit(r, c.began)
 		if cerr != nil {
 			return cerr
 		}
-		defer leave()
-		c.who = who
-		query, qerr := url.ParseQuery(r.URL.RawQuery)
-		if qerr != nil {
-			return code.Errorf(code.Malformed, "the query in the URL cannot be read")
+		defer a.leave()
+		c.who = a.who
+		query, cerr := queryOf(r, rt.query)
+		if cerr != nil {
+			return cerr
 		}
-		req := &request{id: pathID, query: query}
+		req := &request{id: pathID, path: r.PathValue, query: query, lastEvent: r.Header.Get("Last-Event-ID")}
 		limit := d.s.cfg.bodyLimit(rt.batch)
 		if rt.batch {
 			size := r.ContentLength
@@ -151,14 +160,23 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, m methods) {
 		if req.body, cerr = readBody(w, r, limit); cerr != nil {
 			return cerr
 		}
+		ctx := withPrincipal(ctx, a.who)
 		var derr error
-		out, derr = rt.do(withPrincipal(ctx, who), req)
+		if rt.stream != nil {
+			ctx, end := d.stay(ctx, w, r, a)
+			defer end()
+			stream = newEventStream(w, stayOf(ctx).life)
+			return rt.stream(ctx, req, stream)
+		}
+		out, derr = rt.do(ctx, req)
 		return derr
 	})
 	e := d.failure(ctx, err)
-	if e != nil {
-		status = writeError(w, e)
-	} else {
+	switch {
+	case stream != nil && stream.begun: // it was answered
+	case e != nil:
+		writeError(w, e)
+	default:
 		writeJSON(w, status, out)
 	}
 	d.note(ctx, c, e, err)
@@ -171,17 +189,22 @@ type visit struct {
 	who   principal
 }
 
-// note counts and logs a call: e was answered, because of err.
+// note counts and logs a call: e was answered, because of err. The call's own
+// line is for debug; failures warns of what is the gateway's fault.
 func (d *door) note(ctx context.Context, c visit, e *code.Error, err error) {
-	name, level := code.OK.String(), slog.LevelDebug
+	name, now := code.OK.String(), time.Now()
+	attrs := []any{"request_id", rpc.RequestID(ctx), "key", c.who.keyID, "took", now.Sub(c.began), "err", err}
+	if c.who.product != "" {
+		attrs = append(attrs, "product", c.who.product)
+	}
 	if e != nil {
 		name = e.Code.String()
 		if h := e.Code.HTTP(); h == 0 || h >= 500 {
-			level = slog.LevelWarn
+			d.failures.note(now, failureKind{c.call, e.Code}, attrs...)
 		}
 	}
 	d.s.metrics.requests.WithLabelValues(c.call, name).Inc()
-	d.s.log.Log(ctx, level, "api call", "request_id", rpc.RequestID(ctx), "call", c.call, "code", name, "product", c.who.product, "key", c.who.keyID, "took", time.Since(c.began), "err", err)
+	d.s.log.DebugContext(ctx, "api call", append(attrs, "call", c.call, "code", name)...)
 }
 
 // takeBody admits the body of a batch, which is large enough to be counted.
@@ -213,8 +236,8 @@ func (d *door) failure(ctx context.Context, err error) *code.Error {
 	return e
 }
 
-func writeError(w http.ResponseWriter, e *code.Error) (status int) {
-	status = e.Code.HTTP()
+func writeError(w http.ResponseWriter, e *code.Error) {
+	status := e.Code.HTTP()
 	switch {
 	case e.Field == "method":
 		status = http.StatusMethodNotAllowed
@@ -228,7 +251,6 @@ func writeError(w http.ResponseWriter, e *code.Error) (status int) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	writeJSON(w, status, map[string]any{"error": errorOf(e)})
-	return status
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

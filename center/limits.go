@@ -7,7 +7,9 @@ import (
 	"longlink/pkg/code"
 )
 
-// The API's limits. They are part of its contract, not configuration.
+// The API's limits. They are part of its contract, not configuration. The table
+// of docs/api.md is made of them by a test (go test ./center -run Limits -update
+// writes it anew), and every one that a caller can meet is in it.
 const (
 	maxPayload     = 64 << 10 // bytes
 	maxDevices     = 1000     // devices of one push
@@ -28,10 +30,16 @@ const (
 	// maxAsked is how many products' lanes are counted for a device that has not
 	// bound them.
 	maxAsked = 256
+	// maxLookUps is how many aliases of a batch are asked for at once.
+	maxLookUps = 16
+	maxHeader  = 16 << 10 // bytes of a request's headers
+	maxStreams = 1000     // gRPC calls at once on a connection
 )
 
-// validID is the form of device ids, product names and keys that callers make.
-var validID = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,64}$`).MatchString
+// idForm is the form of device ids, product names and keys that callers make.
+const idForm = `^[A-Za-z0-9._~-]{1,64}$`
+
+var validID = regexp.MustCompile(idForm).MatchString
 
 func checkID(field, id string) *code.Error {
 	if id == "" {

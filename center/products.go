@@ -19,15 +19,12 @@ func (s *server) ListProducts(ctx context.Context, r *api.ListProductsRequest) (
 	if err := onlyOperator(ctx); err != nil {
 		return nil, err
 	}
-	limit := int(r.Limit)
-	switch {
-	case limit == 0:
-		limit = defaultPage
-	case r.Limit > maxPage:
-		return nil, code.Invalid("limit", "must be between 1 and %d", maxPage)
+	limit, err := pageSize(r.Limit)
+	if err != nil {
+		return nil, err
 	}
-	if r.Cursor != "" && !validID(r.Cursor) {
-		return nil, code.Invalid("cursor", "is not one that a list has given")
+	if err := checkCursor(r.Cursor); err != nil {
+		return nil, err
 	}
 	all := s.deps.Directory.Products()
 	from, after := slices.BinarySearchFunc(all, r.Cursor, func(p *cluster.Product, name string) int { return strings.Compare(p.Name, name) })

@@ -21,7 +21,8 @@ func (s *server) Push(ctx context.Context, r *api.PushRequest) (*api.PushReply, 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.budget.take(len(p.targets), p.size()); err != nil {
+	s.lookUp(ctx, []*push{p})
+	if err := s.admit(p); err != nil {
 		return nil, err
 	}
 	f := newFlight(s, rpc.RequestID(ctx), began, p)
@@ -87,14 +88,8 @@ func (s *server) plan(ctx context.Context, r *api.PushRequest, now time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	if err := checkID("product", r.Product); err != nil {
+	if err := s.mayActFor(who, r.Product); err != nil {
 		return nil, err
-	}
-	if err := who.inScope(r.Product); err != nil {
-		return nil, err
-	}
-	if _, ok := s.deps.Directory.Product(r.Product); !ok {
-		return nil, code.Errorf(code.UnknownProduct, "there is no product %s", r.Product).WithField("product")
 	}
 	devices, err := targetsOf(r)
 	if err != nil {
@@ -104,14 +99,24 @@ func (s *server) plan(ctx context.Context, r *api.PushRequest, now time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	p := newPush(r.Product, msg, devices)
-	if r.Device != "" && p.targets[0].err != nil {
-		return nil, p.targets[0].err.WithField("device")
-	}
-	return p, nil
+	return &push{product: r.Product, msg: msg, alias: r.Alias, devices: devices}, nil
 }
 
-// targetsOf is the list of devices of a push.
+// admit takes the push's part of the budget and makes its targets, or answers
+// why it cannot go.
+func (s *server) admit(p *push) *code.Error {
+	if p.refused != nil {
+		return p.refused
+	}
+	if err := s.budget.take(len(p.devices), p.size()); err != nil {
+		return err
+	}
+	p.aim()
+	return nil
+}
+
+// targetsOf is the list of devices of a push; of one to an alias it is looked up
+// later.
 func targetsOf(r *api.PushRequest) ([]string, *code.Error) {
 	var fields []string
 	if r.Device != "" {
@@ -129,11 +134,11 @@ func targetsOf(r *api.PushRequest) ([]string, *code.Error) {
 	case len(fields) > 1:
 		return nil, code.Invalid(fields[1], "give only one of device, devices and alias, not %s as well", fields[0])
 	case r.Alias != "":
-		return nil, code.Errorf(code.FailedPrecondition, "aliases are not available in this version; name the devices").WithField("alias")
+		return nil, checkID("alias", r.Alias)
 	case len(r.Devices) > maxDevices:
 		return nil, code.Errorf(code.TooManyTargets, "%d devices, at most %d are taken; split the push", len(r.Devices), maxDevices).WithField("devices")
 	case r.Device != "":
-		return []string{r.Device}, nil
+		return []string{r.Device}, checkID("device", r.Device)
 	}
 	return r.Devices, nil
 }
@@ -147,7 +152,7 @@ func (s *server) awaitAcks(ctx context.Context, f *flight, until time.Time) {
 	s.each(ctx, "center.wait", len(open), len(open), func(ctx context.Context, n int) {
 		t := open[n]
 		for try := 0; ctx.Err() == nil; try++ {
-			cc, err := s.deps.Peers.ToOwner(cluster.Saver, slot.Of(t.device))
+			cc, err := s.deps.Peers.ToServing(cluster.Saver, slot.Of(t.device))
 			if err == nil {
 				var rep *api.WaitAckReply
 				rep, err = api.NewSaverClient(cc).WaitAck(ctx, &api.WaitAckRequest{Device: t.device, Product: t.push.product, Seq: t.seq, WaitMs: uint32(time.Until(until).Milliseconds()) + 1})

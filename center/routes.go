@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"longlink/pkg/api"
@@ -13,10 +12,12 @@ import (
 
 // A route is one call of REST: what to do with a request whose caller is known.
 type route struct {
-	call   string // metric label
-	status int    // of a success; 0: 200
-	batch  bool   // takes the body of a batch
+	call   string   // metric label
+	status int      // of a success; 0: 200
+	batch  bool     // takes the body of a batch
+	query  []string // parameters of the query that it knows; others are refused
 	do     func(ctx context.Context, r *request) (any, error)
+	stream func(ctx context.Context, r *request, out *eventStream) error // instead of do, for an answer that lasts
 }
 
 // methods are the routes of one path, by HTTP method, and for paths that end in
@@ -26,12 +27,19 @@ type methods map[string]route
 // routes is the table of REST's calls.
 func (s *server) routes() map[string]methods {
 	return map[string]methods{
-		"/v1/push":          {"POST": {call: "push", do: s.restPush}},
-		"/v1/push:batch":    {"POST": {call: "push_batch", batch: true, do: s.restPushBatch}},
-		"/v1/devices:query": {"POST": {call: "query_devices", do: s.restQuery}},
-		"/v1/devices/{id}":  {"GET": {call: "get_device", do: s.restDevice}, "POST :kick": {call: "kick_device", do: s.restKick}},
-		"/v1/services":      {"GET": {call: "list_services", do: s.restServices}},
-		"/v1/products":      {"GET": {call: "list_products", do: s.restProducts}, "POST": {call: "create_product", status: 201, do: s.restCreateProduct}},
+		"/v1/push":            {"POST": {call: "push", do: s.restPush}},
+		"/v1/push:batch":      {"POST": {call: "push_batch", batch: true, do: s.restPushBatch}},
+		"/v1/devices:query":   {"POST": {call: "query_devices", do: s.restQuery}},
+		"/v1/devices/{id}":    {"GET": {call: "get_device", do: s.restDevice}, "POST :kick": {call: "kick_device", do: s.restKick}},
+		"/v1/aliases/{alias}": {"GET": {call: "get_alias", query: []string{"product", "limit", "cursor"}, do: s.restAlias}},
+		"/v1/aliases/{alias}/devices/{device}": {"PUT": {call: "add_alias", query: []string{"product"}, do: s.restAddAlias},
+			"DELETE": {call: "remove_alias", query: []string{"product"}, do: s.restRemoveAlias}},
+		"/v1/messages/{id}":       {"DELETE": {call: "recall_message", query: []string{"product"}, do: s.restRecall}},
+		"/v1/messages/{id}/trace": {"GET": {call: "trace_message", query: []string{"product"}, do: s.restTrace}},
+		"/v1/events":              {"GET": {call: callEvents, query: []string{"product", "kind", "since", "cursor"}, stream: s.restEvents}},
+		"/v1/rooms":               {"GET": {call: "list_rooms", query: []string{"limit", "cursor"}, do: s.restRooms}},
+		"/v1/services":            {"GET": {call: "list_services", query: []string{"kind"}, do: s.restServices}},
+		"/v1/products":            {"GET": {call: "list_products", query: []string{"limit", "cursor"}, do: s.restProducts}, "POST": {call: "create_product", status: 201, do: s.restCreateProduct}},
 		"/v1/products/{id}": {"GET": {call: "get_product", do: s.restProduct}, "DELETE": {call: "delete_product", status: 204, do: s.restDeleteProduct},
 			"POST :rotate-key": {call: "rotate_product_key", do: s.restRotate}},
 		"/v1/tokens": {"POST": {call: "create_token", status: 201, do: s.restToken}},
@@ -66,9 +74,11 @@ func errNoSuchCall(r *http.Request) *code.Error {
 
 // request is what a route gets.
 type request struct {
-	id    string // in the path
-	query url.Values
-	body  []byte
+	id        string                   // in the path, as {id}
+	path      func(name string) string // the path's other names
+	query     url.Values               // of the route's parameters only, each given once
+	body      []byte
+	lastEvent string // the header Last-Event-ID
 }
 
 func (s *server) restPush(ctx context.Context, r *request) (any, error) {
@@ -120,9 +130,6 @@ func (s *server) restKick(ctx context.Context, r *request) (any, error) {
 }
 
 func (s *server) restServices(ctx context.Context, r *request) (any, error) {
-	if err := r.onlyQuery("kind"); err != nil {
-		return nil, err
-	}
 	rep, err := s.ListServices(ctx, &api.ServicesRequest{Kind: r.query.Get("kind")})
 	if err != nil {
 		return nil, err
@@ -131,18 +138,11 @@ func (s *server) restServices(ctx context.Context, r *request) (any, error) {
 }
 
 func (s *server) restProducts(ctx context.Context, r *request) (any, error) {
-	if err := r.onlyQuery("limit", "cursor"); err != nil {
-		return nil, err
+	limit, cerr := r.limit()
+	if cerr != nil {
+		return nil, cerr
 	}
-	req := &api.ListProductsRequest{Cursor: r.query.Get("cursor")}
-	if v := r.query.Get("limit"); v != "" {
-		n, err := strconv.ParseUint(v, 10, 32)
-		if err != nil || n == 0 {
-			return nil, code.Invalid("limit", "must be between 1 and %d", maxPage)
-		}
-		req.Limit = uint32(n)
-	}
-	rep, err := s.ListProducts(ctx, req)
+	rep, err := s.ListProducts(ctx, &api.ListProductsRequest{Limit: limit, Cursor: r.query.Get("cursor")})
 	if err != nil {
 		return nil, err
 	}
@@ -209,21 +209,4 @@ func (r *request) optional(into any) *code.Error {
 		return nil
 	}
 	return decode(r.body, into)
-}
-
-// onlyQuery refuses query parameters of other names.
-func (r *request) onlyQuery(names ...string) *code.Error {
-	for name, values := range r.query {
-		known := false
-		for _, n := range names {
-			known = known || n == name
-		}
-		switch {
-		case !known:
-			return code.Invalid(shorten(name), "there is no such query parameter here")
-		case len(values) > 1:
-			return code.Invalid(name, "is given twice")
-		}
-	}
-	return nil
 }

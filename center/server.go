@@ -33,6 +33,8 @@ type server struct {
 	metrics  *metrics
 	budget   *budget
 
+	followers *followers
+
 	appends  *rpc.Caller[*api.AppendItem, *api.AppendResult]
 	locates  *rpc.Caller[*api.LocateItem, *api.LocateResult]
 	delivers *rpc.Caller[*api.DeliverItem, *api.DeliverResult]

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"longlink/pkg/rpc"
 	"longlink/pkg/service"
 	"longlink/pkg/token"
+	"longlink/pkg/trace"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,12 +47,15 @@ type world struct {
 	proms  *prometheus.Registry
 	stop   func() // ends the center; more than once is fine
 	log    *testLog
+	rings  map[string]*trace.Ring // by instance
+	// serve starts one more instance, which is in no view yet.
+	serve func(kind cluster.Kind, id string, register func(grpc.ServiceRegistrar)) cluster.Instance
 }
 
 func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
 	w := &world{t: t, saver: newFakeSaver(), reg: newFakeRegister(), room: &fakeRoom{}, coord: &fakeCoordinator{}, keeper: &fakeKeeper{},
-		keys: map[string]string{}, proms: prometheus.NewRegistry(), log: &testLog{t: t}}
+		rings: map[string]*trace.Ring{}, keys: map[string]string{}, proms: prometheus.NewRegistry(), log: &testLog{t: t}}
 	op, opHash := token.NewOperatorKey(time.Now())
 	w.op, w.dir = op, &fakeProducts{all: map[string]*cluster.Product{}, secrets: &cluster.Secrets{
 		TokenSecrets: []cluster.GrantSecret{token.NewSecret()}, OperatorKeys: []cluster.KeyHash{opHash}}}
@@ -63,14 +68,27 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	t.Cleanup(func() { stop(); wg.Wait() })
-	serve := func(kind cluster.Kind, register func(grpc.ServiceRegistrar)) cluster.Instance {
-		srv, err := net.Listen(string(kind)+":0", register)
+	w.serve = func(kind cluster.Kind, id string, register func(grpc.ServiceRegistrar)) cluster.Instance {
+		srv, err := net.Listen(id+":0", register)
 		if err != nil {
 			t.Fatal(err)
 		}
 		wg.Go(func() { _ = srv.Serve(ctx) })
-		return cluster.Instance{Kind: kind, ID: string(kind) + "-1", Epoch: 7, State: cluster.Ready, Version: "v", RPC: srv.Addr(), StartedMS: 1_700_000_000_000}
+		return cluster.Instance{Kind: kind, ID: id, Epoch: 7, State: cluster.Ready, Version: "v", RPC: srv.Addr(), StartedMS: 1_700_000_000_000}
 	}
+	serve := func(kind cluster.Kind, register func(grpc.ServiceRegistrar)) cluster.Instance {
+		id := string(kind) + "-1"
+		if w.rings[id] == nil {
+			w.rings[id] = trace.New(1024)
+		}
+		return w.serve(kind, id, func(r grpc.ServiceRegistrar) {
+			register(r)
+			api.RegisterTraceServer(r, &trace.Server{Ring: w.rings[id], Node: id})
+		})
+	}
+	w.rings["center-1"] = trace.New(1024)
+	w.saver.ring = trace.New(1024)
+	w.rings["saver-1"] = w.saver.ring
 	w.views = cluster.NewHolder(
 		serve(cluster.Saver, func(r grpc.ServiceRegistrar) { api.RegisterSaverServer(r, w.saver) }),
 		serve(cluster.Register, func(r grpc.ServiceRegistrar) { api.RegisterRegisterServer(r, w.reg) }),
@@ -86,7 +104,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 	if change != nil {
 		change(&cfg)
 	}
-	w.center = New(cfg, service.Deps{Log: log, Registry: w.proms, Life: life, Batches: batches, Peers: peers, Directory: w.dir, Version: "v"}, w.dir)
+	w.center = New(cfg, service.Deps{Log: log, Registry: w.proms, Life: life, Batches: batches, Peers: peers, Directory: w.dir, Trace: w.rings["center-1"], Version: "v"}, w.dir)
 	if err := w.center.Listen(); err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +161,8 @@ type answer struct {
 	body   []byte
 }
 
-// call makes one request; body is sent as it is.
+// call makes one request; body is sent as it is. Of a stream it takes the first
+// block, as a JSON object of its fields, and goes.
 func (w *world) call(key, method, path, body string) answer {
 	w.t.Helper()
 	req, err := http.NewRequest(method, w.url+path, bytes.NewBufferString(body))
@@ -158,6 +177,9 @@ func (w *world) call(key, method, path, body string) answer {
 		w.t.Fatal(err)
 	}
 	defer res.Body.Close()
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+		return answer{res.StatusCode, res.Header, firstBlock(w.t, res.Body)}
+	}
 	b, err := io.ReadAll(res.Body)
 	if err != nil {
 		w.t.Fatal(err)

@@ -1385,11 +1385,1027 @@ func (x *CreateTokenReply) GetExpiresMs() int64 {
 	return 0
 }
 
+// With a product's key `product` may be left out.
+type SetAliasDeviceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       string                 `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Alias         string                 `protobuf:"bytes,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	Device        string                 `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAliasDeviceRequest) Reset() {
+	*x = SetAliasDeviceRequest{}
+	mi := &file_center_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAliasDeviceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAliasDeviceRequest) ProtoMessage() {}
+
+func (x *SetAliasDeviceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAliasDeviceRequest.ProtoReflect.Descriptor instead.
+func (*SetAliasDeviceRequest) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *SetAliasDeviceRequest) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *SetAliasDeviceRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *SetAliasDeviceRequest) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+type SetAliasDeviceReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Changed       bool                   `protobuf:"varint,1,opt,name=changed,proto3" json:"changed,omitempty"` // false: it was so before
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetAliasDeviceReply) Reset() {
+	*x = SetAliasDeviceReply{}
+	mi := &file_center_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetAliasDeviceReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetAliasDeviceReply) ProtoMessage() {}
+
+func (x *SetAliasDeviceReply) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetAliasDeviceReply.ProtoReflect.Descriptor instead.
+func (*SetAliasDeviceReply) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SetAliasDeviceReply) GetChanged() bool {
+	if x != nil {
+		return x.Changed
+	}
+	return false
+}
+
+type GetAliasRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       string                 `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Alias         string                 `protobuf:"bytes,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	Limit         uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	Cursor        string                 `protobuf:"bytes,4,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAliasRequest) Reset() {
+	*x = GetAliasRequest{}
+	mi := &file_center_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAliasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAliasRequest) ProtoMessage() {}
+
+func (x *GetAliasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAliasRequest.ProtoReflect.Descriptor instead.
+func (*GetAliasRequest) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *GetAliasRequest) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *GetAliasRequest) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *GetAliasRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *GetAliasRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+type Alias struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       string                 `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Alias         string                 `protobuf:"bytes,2,opt,name=alias,proto3" json:"alias,omitempty"`
+	Devices       []*AliasMember         `protobuf:"bytes,3,rep,name=devices,proto3" json:"devices,omitempty"` // by device id
+	NextCursor    string                 `protobuf:"bytes,4,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alias) Reset() {
+	*x = Alias{}
+	mi := &file_center_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alias) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alias) ProtoMessage() {}
+
+func (x *Alias) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alias.ProtoReflect.Descriptor instead.
+func (*Alias) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *Alias) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *Alias) GetAlias() string {
+	if x != nil {
+		return x.Alias
+	}
+	return ""
+}
+
+func (x *Alias) GetDevices() []*AliasMember {
+	if x != nil {
+		return x.Devices
+	}
+	return nil
+}
+
+func (x *Alias) GetNextCursor() string {
+	if x != nil {
+		return x.NextCursor
+	}
+	return ""
+}
+
+type AliasMember struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Device        string                 `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	CreatedMs     int64                  `protobuf:"varint,2,opt,name=created_ms,json=createdMs,proto3" json:"created_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AliasMember) Reset() {
+	*x = AliasMember{}
+	mi := &file_center_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AliasMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AliasMember) ProtoMessage() {}
+
+func (x *AliasMember) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AliasMember.ProtoReflect.Descriptor instead.
+func (*AliasMember) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *AliasMember) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *AliasMember) GetCreatedMs() int64 {
+	if x != nil {
+		return x.CreatedMs
+	}
+	return 0
+}
+
+type RecallMessageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Product       string                 `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"` // empty: with a product's key its own, else any
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecallMessageRequest) Reset() {
+	*x = RecallMessageRequest{}
+	mi := &file_center_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecallMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecallMessageRequest) ProtoMessage() {}
+
+func (x *RecallMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecallMessageRequest.ProtoReflect.Descriptor instead.
+func (*RecallMessageRequest) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *RecallMessageRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RecallMessageRequest) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+type RecallMessageReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Recalled      uint32                 `protobuf:"varint,2,opt,name=recalled,proto3" json:"recalled,omitempty"` // devices that have not consumed it, and will not get it from their lanes
+	Targets       uint32                 `protobuf:"varint,3,opt,name=targets,proto3" json:"targets,omitempty"`   // devices to which it was sent
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecallMessageReply) Reset() {
+	*x = RecallMessageReply{}
+	mi := &file_center_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecallMessageReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecallMessageReply) ProtoMessage() {}
+
+func (x *RecallMessageReply) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecallMessageReply.ProtoReflect.Descriptor instead.
+func (*RecallMessageReply) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *RecallMessageReply) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RecallMessageReply) GetRecalled() uint32 {
+	if x != nil {
+		return x.Recalled
+	}
+	return 0
+}
+
+func (x *RecallMessageReply) GetTargets() uint32 {
+	if x != nil {
+		return x.Targets
+	}
+	return 0
+}
+
+type TraceMessageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Product       string                 `protobuf:"bytes,2,opt,name=product,proto3" json:"product,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TraceMessageRequest) Reset() {
+	*x = TraceMessageRequest{}
+	mi := &file_center_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TraceMessageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TraceMessageRequest) ProtoMessage() {}
+
+func (x *TraceMessageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TraceMessageRequest.ProtoReflect.Descriptor instead.
+func (*TraceMessageRequest) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *TraceMessageRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *TraceMessageRequest) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+type MessageTrace struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Targets       []*MessageTarget       `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"` // what the ledger knows, by device
+	Events        []*TraceEvent          `protobuf:"bytes,3,rep,name=events,proto3" json:"events,omitempty"`   // what the instances remember, oldest first
+	Silent        []string               `protobuf:"bytes,4,rep,name=silent,proto3" json:"silent,omitempty"`   // instances that did not answer
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessageTrace) Reset() {
+	*x = MessageTrace{}
+	mi := &file_center_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageTrace) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageTrace) ProtoMessage() {}
+
+func (x *MessageTrace) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageTrace.ProtoReflect.Descriptor instead.
+func (*MessageTrace) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *MessageTrace) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *MessageTrace) GetTargets() []*MessageTarget {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+func (x *MessageTrace) GetEvents() []*TraceEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *MessageTrace) GetSilent() []string {
+	if x != nil {
+		return x.Silent
+	}
+	return nil
+}
+
+type MessageTarget struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       string                 `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Device        string                 `protobuf:"bytes,2,opt,name=device,proto3" json:"device,omitempty"`
+	Seq           uint64                 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // stored, acked, expired, recalled, void, replaced, dead_lettered
+	AcceptedMs    int64                  `protobuf:"varint,5,opt,name=accepted_ms,json=acceptedMs,proto3" json:"accepted_ms,omitempty"`
+	ExpiresMs     int64                  `protobuf:"varint,6,opt,name=expires_ms,json=expiresMs,proto3" json:"expires_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MessageTarget) Reset() {
+	*x = MessageTarget{}
+	mi := &file_center_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MessageTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MessageTarget) ProtoMessage() {}
+
+func (x *MessageTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MessageTarget.ProtoReflect.Descriptor instead.
+func (*MessageTarget) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *MessageTarget) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *MessageTarget) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *MessageTarget) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *MessageTarget) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *MessageTarget) GetAcceptedMs() int64 {
+	if x != nil {
+		return x.AcceptedMs
+	}
+	return 0
+}
+
+func (x *MessageTarget) GetExpiresMs() int64 {
+	if x != nil {
+		return x.ExpiresMs
+	}
+	return 0
+}
+
+type EventsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Product       string                 `protobuf:"bytes,1,opt,name=product,proto3" json:"product,omitempty"`
+	Kind          string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`                       // empty: all
+	SinceMs       int64                  `protobuf:"varint,3,opt,name=since_ms,json=sinceMs,proto3" json:"since_ms,omitempty"` // how far back to begin; 0: now
+	Cursor        string                 `protobuf:"bytes,4,opt,name=cursor,proto3" json:"cursor,omitempty"`                   // of an Event: begin behind it
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsRequest) Reset() {
+	*x = EventsRequest{}
+	mi := &file_center_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsRequest) ProtoMessage() {}
+
+func (x *EventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
+func (*EventsRequest) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *EventsRequest) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *EventsRequest) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *EventsRequest) GetSinceMs() int64 {
+	if x != nil {
+		return x.SinceMs
+	}
+	return 0
+}
+
+func (x *EventsRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+// Event is one thing that came from a device. The same id is the same event.
+type Event struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Id      string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Type    string                 `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"` // upstream
+	Product string                 `protobuf:"bytes,3,opt,name=product,proto3" json:"product,omitempty"`
+	Device  string                 `protobuf:"bytes,4,opt,name=device,proto3" json:"device,omitempty"`
+	Kind    string                 `protobuf:"bytes,5,opt,name=kind,proto3" json:"kind,omitempty"`
+	AtMs    int64                  `protobuf:"varint,6,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"` // when a room received it
+	Text    *string                `protobuf:"bytes,7,opt,name=text,proto3,oneof" json:"text,omitempty"`
+	Json    *string                `protobuf:"bytes,8,opt,name=json,proto3,oneof" json:"json,omitempty"`
+	Payload []byte                 `protobuf:"bytes,9,opt,name=payload,proto3,oneof" json:"payload,omitempty"`
+	Data    map[string]string      `protobuf:"bytes,10,rep,name=data,proto3" json:"data,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	UpId    uint64                 `protobuf:"varint,11,opt,name=up_id,json=upId,proto3" json:"up_id,omitempty"`
+	// Set now and then, also on an Event without anything else: everything up to
+	// here was sent.
+	Cursor        string `protobuf:"bytes,12,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Event) Reset() {
+	*x = Event{}
+	mi := &file_center_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Event) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Event) ProtoMessage() {}
+
+func (x *Event) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Event.ProtoReflect.Descriptor instead.
+func (*Event) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Event) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *Event) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *Event) GetProduct() string {
+	if x != nil {
+		return x.Product
+	}
+	return ""
+}
+
+func (x *Event) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *Event) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *Event) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Event) GetText() string {
+	if x != nil && x.Text != nil {
+		return *x.Text
+	}
+	return ""
+}
+
+func (x *Event) GetJson() string {
+	if x != nil && x.Json != nil {
+		return *x.Json
+	}
+	return ""
+}
+
+func (x *Event) GetPayload() []byte {
+	if x != nil {
+		return x.Payload
+	}
+	return nil
+}
+
+func (x *Event) GetData() map[string]string {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+func (x *Event) GetUpId() uint64 {
+	if x != nil {
+		return x.UpId
+	}
+	return 0
+}
+
+func (x *Event) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+type ListRoomsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`
+	Cursor        string                 `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRoomsRequest) Reset() {
+	*x = ListRoomsRequest{}
+	mi := &file_center_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRoomsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRoomsRequest) ProtoMessage() {}
+
+func (x *ListRoomsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRoomsRequest.ProtoReflect.Descriptor instead.
+func (*ListRoomsRequest) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ListRoomsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListRoomsRequest) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+type ListRoomsReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rooms         []*RoomInfo            `protobuf:"bytes,1,rep,name=rooms,proto3" json:"rooms,omitempty"` // by id
+	NextCursor    string                 `protobuf:"bytes,2,opt,name=next_cursor,json=nextCursor,proto3" json:"next_cursor,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRoomsReply) Reset() {
+	*x = ListRoomsReply{}
+	mi := &file_center_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRoomsReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRoomsReply) ProtoMessage() {}
+
+func (x *ListRoomsReply) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRoomsReply.ProtoReflect.Descriptor instead.
+func (*ListRoomsReply) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ListRoomsReply) GetRooms() []*RoomInfo {
+	if x != nil {
+		return x.Rooms
+	}
+	return nil
+}
+
+func (x *ListRoomsReply) GetNextCursor() string {
+	if x != nil {
+		return x.NextCursor
+	}
+	return ""
+}
+
+type RoomInfo struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"` // ready, draining, held
+	Version       string                 `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
+	Idc           string                 `protobuf:"bytes,4,opt,name=idc,proto3" json:"idc,omitempty"`
+	Addresses     []string               `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"`
+	Capacity      uint32                 `protobuf:"varint,6,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	Figures       map[string]float64     `protobuf:"bytes,7,rep,name=figures,proto3" json:"figures,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"fixed64,2,opt,name=value"` // such as connections
+	StartedMs     int64                  `protobuf:"varint,8,opt,name=started_ms,json=startedMs,proto3" json:"started_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomInfo) Reset() {
+	*x = RoomInfo{}
+	mi := &file_center_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomInfo) ProtoMessage() {}
+
+func (x *RoomInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_center_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomInfo.ProtoReflect.Descriptor instead.
+func (*RoomInfo) Descriptor() ([]byte, []int) {
+	return file_center_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *RoomInfo) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *RoomInfo) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *RoomInfo) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *RoomInfo) GetIdc() string {
+	if x != nil {
+		return x.Idc
+	}
+	return ""
+}
+
+func (x *RoomInfo) GetAddresses() []string {
+	if x != nil {
+		return x.Addresses
+	}
+	return nil
+}
+
+func (x *RoomInfo) GetCapacity() uint32 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+func (x *RoomInfo) GetFigures() map[string]float64 {
+	if x != nil {
+		return x.Figures
+	}
+	return nil
+}
+
+func (x *RoomInfo) GetStartedMs() int64 {
+	if x != nil {
+		return x.StartedMs
+	}
+	return 0
+}
+
 var File_center_proto protoreflect.FileDescriptor
 
 const file_center_proto_rawDesc = "" +
 	"\n" +
-	"\fcenter.proto\x12\vlonglink.v1\x1a\fcommon.proto\x1a\fkeeper.proto\"\xdc\x03\n" +
+	"\fcenter.proto\x12\vlonglink.v1\x1a\fcommon.proto\x1a\fkeeper.proto\x1a\vtrace.proto\"\xdc\x03\n" +
 	"\vPushRequest\x12\x18\n" +
 	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x16\n" +
 	"\x06device\x18\x02 \x01(\tR\x06device\x12\x18\n" +
@@ -1492,14 +2508,112 @@ const file_center_proto_rawDesc = "" +
 	"\x10CreateTokenReply\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x1d\n" +
 	"\n" +
-	"expires_ms\x18\x02 \x01(\x03R\texpiresMs2\x8e\a\n" +
+	"expires_ms\x18\x02 \x01(\x03R\texpiresMs\"_\n" +
+	"\x15SetAliasDeviceRequest\x12\x18\n" +
+	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x14\n" +
+	"\x05alias\x18\x02 \x01(\tR\x05alias\x12\x16\n" +
+	"\x06device\x18\x03 \x01(\tR\x06device\"/\n" +
+	"\x13SetAliasDeviceReply\x12\x18\n" +
+	"\achanged\x18\x01 \x01(\bR\achanged\"o\n" +
+	"\x0fGetAliasRequest\x12\x18\n" +
+	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x14\n" +
+	"\x05alias\x18\x02 \x01(\tR\x05alias\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\x12\x16\n" +
+	"\x06cursor\x18\x04 \x01(\tR\x06cursor\"\x8c\x01\n" +
+	"\x05Alias\x12\x18\n" +
+	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x14\n" +
+	"\x05alias\x18\x02 \x01(\tR\x05alias\x122\n" +
+	"\adevices\x18\x03 \x03(\v2\x18.longlink.v1.AliasMemberR\adevices\x12\x1f\n" +
+	"\vnext_cursor\x18\x04 \x01(\tR\n" +
+	"nextCursor\"D\n" +
+	"\vAliasMember\x12\x16\n" +
+	"\x06device\x18\x01 \x01(\tR\x06device\x12\x1d\n" +
+	"\n" +
+	"created_ms\x18\x02 \x01(\x03R\tcreatedMs\"@\n" +
+	"\x14RecallMessageRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aproduct\x18\x02 \x01(\tR\aproduct\"Z\n" +
+	"\x12RecallMessageReply\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\brecalled\x18\x02 \x01(\rR\brecalled\x12\x18\n" +
+	"\atargets\x18\x03 \x01(\rR\atargets\"?\n" +
+	"\x13TraceMessageRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
+	"\aproduct\x18\x02 \x01(\tR\aproduct\"\x9d\x01\n" +
+	"\fMessageTrace\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x124\n" +
+	"\atargets\x18\x02 \x03(\v2\x1a.longlink.v1.MessageTargetR\atargets\x12/\n" +
+	"\x06events\x18\x03 \x03(\v2\x17.longlink.v1.TraceEventR\x06events\x12\x16\n" +
+	"\x06silent\x18\x04 \x03(\tR\x06silent\"\xa9\x01\n" +
+	"\rMessageTarget\x12\x18\n" +
+	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x16\n" +
+	"\x06device\x18\x02 \x01(\tR\x06device\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x1f\n" +
+	"\vaccepted_ms\x18\x05 \x01(\x03R\n" +
+	"acceptedMs\x12\x1d\n" +
+	"\n" +
+	"expires_ms\x18\x06 \x01(\x03R\texpiresMs\"p\n" +
+	"\rEventsRequest\x12\x18\n" +
+	"\aproduct\x18\x01 \x01(\tR\aproduct\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x19\n" +
+	"\bsince_ms\x18\x03 \x01(\x03R\asinceMs\x12\x16\n" +
+	"\x06cursor\x18\x04 \x01(\tR\x06cursor\"\x8d\x03\n" +
+	"\x05Event\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04type\x18\x02 \x01(\tR\x04type\x12\x18\n" +
+	"\aproduct\x18\x03 \x01(\tR\aproduct\x12\x16\n" +
+	"\x06device\x18\x04 \x01(\tR\x06device\x12\x12\n" +
+	"\x04kind\x18\x05 \x01(\tR\x04kind\x12\x13\n" +
+	"\x05at_ms\x18\x06 \x01(\x03R\x04atMs\x12\x17\n" +
+	"\x04text\x18\a \x01(\tH\x00R\x04text\x88\x01\x01\x12\x17\n" +
+	"\x04json\x18\b \x01(\tH\x01R\x04json\x88\x01\x01\x12\x1d\n" +
+	"\apayload\x18\t \x01(\fH\x02R\apayload\x88\x01\x01\x120\n" +
+	"\x04data\x18\n" +
+	" \x03(\v2\x1c.longlink.v1.Event.DataEntryR\x04data\x12\x13\n" +
+	"\x05up_id\x18\v \x01(\x04R\x04upId\x12\x16\n" +
+	"\x06cursor\x18\f \x01(\tR\x06cursor\x1a7\n" +
+	"\tDataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\a\n" +
+	"\x05_textB\a\n" +
+	"\x05_jsonB\n" +
+	"\n" +
+	"\b_payload\"@\n" +
+	"\x10ListRoomsRequest\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\x12\x16\n" +
+	"\x06cursor\x18\x02 \x01(\tR\x06cursor\"^\n" +
+	"\x0eListRoomsReply\x12+\n" +
+	"\x05rooms\x18\x01 \x03(\v2\x15.longlink.v1.RoomInfoR\x05rooms\x12\x1f\n" +
+	"\vnext_cursor\x18\x02 \x01(\tR\n" +
+	"nextCursor\"\xaf\x02\n" +
+	"\bRoomInfo\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\tR\aversion\x12\x10\n" +
+	"\x03idc\x18\x04 \x01(\tR\x03idc\x12\x1c\n" +
+	"\taddresses\x18\x05 \x03(\tR\taddresses\x12\x1a\n" +
+	"\bcapacity\x18\x06 \x01(\rR\bcapacity\x12<\n" +
+	"\afigures\x18\a \x03(\v2\".longlink.v1.RoomInfo.FiguresEntryR\afigures\x12\x1d\n" +
+	"\n" +
+	"started_ms\x18\b \x01(\x03R\tstartedMs\x1a:\n" +
+	"\fFiguresEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x012\x9a\v\n" +
 	"\x06Center\x128\n" +
 	"\x04Push\x12\x18.longlink.v1.PushRequest\x1a\x16.longlink.v1.PushReply\x12G\n" +
 	"\tPushBatch\x12\x1d.longlink.v1.PushBatchRequest\x1a\x1b.longlink.v1.PushBatchReply\x12?\n" +
 	"\tGetDevice\x12\x1d.longlink.v1.GetDeviceRequest\x1a\x13.longlink.v1.Device\x12P\n" +
 	"\fQueryDevices\x12 .longlink.v1.QueryDevicesRequest\x1a\x1e.longlink.v1.QueryDevicesReply\x12J\n" +
 	"\n" +
-	"KickDevice\x12\x1e.longlink.v1.KickDeviceRequest\x1a\x1c.longlink.v1.KickDeviceReply\x12H\n" +
+	"KickDevice\x12\x1e.longlink.v1.KickDeviceRequest\x1a\x1c.longlink.v1.KickDeviceReply\x12P\n" +
+	"\bAddAlias\x12\".longlink.v1.SetAliasDeviceRequest\x1a .longlink.v1.SetAliasDeviceReply\x12S\n" +
+	"\vRemoveAlias\x12\".longlink.v1.SetAliasDeviceRequest\x1a .longlink.v1.SetAliasDeviceReply\x12<\n" +
+	"\bGetAlias\x12\x1c.longlink.v1.GetAliasRequest\x1a\x12.longlink.v1.Alias\x12S\n" +
+	"\rRecallMessage\x12!.longlink.v1.RecallMessageRequest\x1a\x1f.longlink.v1.RecallMessageReply\x12K\n" +
+	"\fTraceMessage\x12 .longlink.v1.TraceMessageRequest\x1a\x19.longlink.v1.MessageTrace\x12:\n" +
+	"\x06Events\x12\x1a.longlink.v1.EventsRequest\x1a\x12.longlink.v1.Event0\x01\x12G\n" +
+	"\tListRooms\x12\x1d.longlink.v1.ListRoomsRequest\x1a\x1b.longlink.v1.ListRoomsReply\x12H\n" +
 	"\fListServices\x12\x1c.longlink.v1.ServicesRequest\x1a\x1a.longlink.v1.ServicesReply\x12P\n" +
 	"\fListProducts\x12 .longlink.v1.ListProductsRequest\x1a\x1e.longlink.v1.ListProductsReply\x12B\n" +
 	"\n" +
@@ -1521,7 +2635,7 @@ func file_center_proto_rawDescGZIP() []byte {
 	return file_center_proto_rawDescData
 }
 
-var file_center_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_center_proto_msgTypes = make([]protoimpl.MessageInfo, 43)
 var file_center_proto_goTypes = []any{
 	(*PushRequest)(nil),             // 0: longlink.v1.PushRequest
 	(*PushReply)(nil),               // 1: longlink.v1.PushReply
@@ -1547,53 +2661,91 @@ var file_center_proto_goTypes = []any{
 	(*DeleteProductReply)(nil),      // 21: longlink.v1.DeleteProductReply
 	(*CreateTokenRequest)(nil),      // 22: longlink.v1.CreateTokenRequest
 	(*CreateTokenReply)(nil),        // 23: longlink.v1.CreateTokenReply
-	nil,                             // 24: longlink.v1.PushRequest.DataEntry
-	nil,                             // 25: longlink.v1.CreateTokenRequest.AliasesEntry
-	(*Result)(nil),                  // 26: longlink.v1.Result
-	(*ServicesRequest)(nil),         // 27: longlink.v1.ServicesRequest
-	(*ServicesReply)(nil),           // 28: longlink.v1.ServicesReply
+	(*SetAliasDeviceRequest)(nil),   // 24: longlink.v1.SetAliasDeviceRequest
+	(*SetAliasDeviceReply)(nil),     // 25: longlink.v1.SetAliasDeviceReply
+	(*GetAliasRequest)(nil),         // 26: longlink.v1.GetAliasRequest
+	(*Alias)(nil),                   // 27: longlink.v1.Alias
+	(*AliasMember)(nil),             // 28: longlink.v1.AliasMember
+	(*RecallMessageRequest)(nil),    // 29: longlink.v1.RecallMessageRequest
+	(*RecallMessageReply)(nil),      // 30: longlink.v1.RecallMessageReply
+	(*TraceMessageRequest)(nil),     // 31: longlink.v1.TraceMessageRequest
+	(*MessageTrace)(nil),            // 32: longlink.v1.MessageTrace
+	(*MessageTarget)(nil),           // 33: longlink.v1.MessageTarget
+	(*EventsRequest)(nil),           // 34: longlink.v1.EventsRequest
+	(*Event)(nil),                   // 35: longlink.v1.Event
+	(*ListRoomsRequest)(nil),        // 36: longlink.v1.ListRoomsRequest
+	(*ListRoomsReply)(nil),          // 37: longlink.v1.ListRoomsReply
+	(*RoomInfo)(nil),                // 38: longlink.v1.RoomInfo
+	nil,                             // 39: longlink.v1.PushRequest.DataEntry
+	nil,                             // 40: longlink.v1.CreateTokenRequest.AliasesEntry
+	nil,                             // 41: longlink.v1.Event.DataEntry
+	nil,                             // 42: longlink.v1.RoomInfo.FiguresEntry
+	(*Result)(nil),                  // 43: longlink.v1.Result
+	(*TraceEvent)(nil),              // 44: longlink.v1.TraceEvent
+	(*ServicesRequest)(nil),         // 45: longlink.v1.ServicesRequest
+	(*ServicesReply)(nil),           // 46: longlink.v1.ServicesReply
 }
 var file_center_proto_depIdxs = []int32{
-	24, // 0: longlink.v1.PushRequest.data:type_name -> longlink.v1.PushRequest.DataEntry
+	39, // 0: longlink.v1.PushRequest.data:type_name -> longlink.v1.PushRequest.DataEntry
 	2,  // 1: longlink.v1.PushReply.results:type_name -> longlink.v1.PushResult
-	26, // 2: longlink.v1.PushResult.error:type_name -> longlink.v1.Result
+	43, // 2: longlink.v1.PushResult.error:type_name -> longlink.v1.Result
 	0,  // 3: longlink.v1.PushBatchRequest.messages:type_name -> longlink.v1.PushRequest
 	5,  // 4: longlink.v1.PushBatchReply.results:type_name -> longlink.v1.PushBatchResult
 	2,  // 5: longlink.v1.PushBatchResult.results:type_name -> longlink.v1.PushResult
-	26, // 6: longlink.v1.PushBatchResult.error:type_name -> longlink.v1.Result
+	43, // 6: longlink.v1.PushBatchResult.error:type_name -> longlink.v1.Result
 	9,  // 7: longlink.v1.QueryDevicesReply.devices:type_name -> longlink.v1.Device
 	10, // 8: longlink.v1.Device.bindings:type_name -> longlink.v1.DeviceBinding
 	16, // 9: longlink.v1.ListProductsReply.products:type_name -> longlink.v1.Product
-	25, // 10: longlink.v1.CreateTokenRequest.aliases:type_name -> longlink.v1.CreateTokenRequest.AliasesEntry
-	0,  // 11: longlink.v1.Center.Push:input_type -> longlink.v1.PushRequest
-	3,  // 12: longlink.v1.Center.PushBatch:input_type -> longlink.v1.PushBatchRequest
-	6,  // 13: longlink.v1.Center.GetDevice:input_type -> longlink.v1.GetDeviceRequest
-	7,  // 14: longlink.v1.Center.QueryDevices:input_type -> longlink.v1.QueryDevicesRequest
-	11, // 15: longlink.v1.Center.KickDevice:input_type -> longlink.v1.KickDeviceRequest
-	27, // 16: longlink.v1.Center.ListServices:input_type -> longlink.v1.ServicesRequest
-	13, // 17: longlink.v1.Center.ListProducts:input_type -> longlink.v1.ListProductsRequest
-	15, // 18: longlink.v1.Center.GetProduct:input_type -> longlink.v1.GetProductRequest
-	17, // 19: longlink.v1.Center.CreateProduct:input_type -> longlink.v1.CreateProductRequest
-	19, // 20: longlink.v1.Center.RotateProductKey:input_type -> longlink.v1.RotateProductKeyRequest
-	20, // 21: longlink.v1.Center.DeleteProduct:input_type -> longlink.v1.DeleteProductRequest
-	22, // 22: longlink.v1.Center.CreateToken:input_type -> longlink.v1.CreateTokenRequest
-	1,  // 23: longlink.v1.Center.Push:output_type -> longlink.v1.PushReply
-	4,  // 24: longlink.v1.Center.PushBatch:output_type -> longlink.v1.PushBatchReply
-	9,  // 25: longlink.v1.Center.GetDevice:output_type -> longlink.v1.Device
-	8,  // 26: longlink.v1.Center.QueryDevices:output_type -> longlink.v1.QueryDevicesReply
-	12, // 27: longlink.v1.Center.KickDevice:output_type -> longlink.v1.KickDeviceReply
-	28, // 28: longlink.v1.Center.ListServices:output_type -> longlink.v1.ServicesReply
-	14, // 29: longlink.v1.Center.ListProducts:output_type -> longlink.v1.ListProductsReply
-	16, // 30: longlink.v1.Center.GetProduct:output_type -> longlink.v1.Product
-	18, // 31: longlink.v1.Center.CreateProduct:output_type -> longlink.v1.ProductKey
-	18, // 32: longlink.v1.Center.RotateProductKey:output_type -> longlink.v1.ProductKey
-	21, // 33: longlink.v1.Center.DeleteProduct:output_type -> longlink.v1.DeleteProductReply
-	23, // 34: longlink.v1.Center.CreateToken:output_type -> longlink.v1.CreateTokenReply
-	23, // [23:35] is the sub-list for method output_type
-	11, // [11:23] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	40, // 10: longlink.v1.CreateTokenRequest.aliases:type_name -> longlink.v1.CreateTokenRequest.AliasesEntry
+	28, // 11: longlink.v1.Alias.devices:type_name -> longlink.v1.AliasMember
+	33, // 12: longlink.v1.MessageTrace.targets:type_name -> longlink.v1.MessageTarget
+	44, // 13: longlink.v1.MessageTrace.events:type_name -> longlink.v1.TraceEvent
+	41, // 14: longlink.v1.Event.data:type_name -> longlink.v1.Event.DataEntry
+	38, // 15: longlink.v1.ListRoomsReply.rooms:type_name -> longlink.v1.RoomInfo
+	42, // 16: longlink.v1.RoomInfo.figures:type_name -> longlink.v1.RoomInfo.FiguresEntry
+	0,  // 17: longlink.v1.Center.Push:input_type -> longlink.v1.PushRequest
+	3,  // 18: longlink.v1.Center.PushBatch:input_type -> longlink.v1.PushBatchRequest
+	6,  // 19: longlink.v1.Center.GetDevice:input_type -> longlink.v1.GetDeviceRequest
+	7,  // 20: longlink.v1.Center.QueryDevices:input_type -> longlink.v1.QueryDevicesRequest
+	11, // 21: longlink.v1.Center.KickDevice:input_type -> longlink.v1.KickDeviceRequest
+	24, // 22: longlink.v1.Center.AddAlias:input_type -> longlink.v1.SetAliasDeviceRequest
+	24, // 23: longlink.v1.Center.RemoveAlias:input_type -> longlink.v1.SetAliasDeviceRequest
+	26, // 24: longlink.v1.Center.GetAlias:input_type -> longlink.v1.GetAliasRequest
+	29, // 25: longlink.v1.Center.RecallMessage:input_type -> longlink.v1.RecallMessageRequest
+	31, // 26: longlink.v1.Center.TraceMessage:input_type -> longlink.v1.TraceMessageRequest
+	34, // 27: longlink.v1.Center.Events:input_type -> longlink.v1.EventsRequest
+	36, // 28: longlink.v1.Center.ListRooms:input_type -> longlink.v1.ListRoomsRequest
+	45, // 29: longlink.v1.Center.ListServices:input_type -> longlink.v1.ServicesRequest
+	13, // 30: longlink.v1.Center.ListProducts:input_type -> longlink.v1.ListProductsRequest
+	15, // 31: longlink.v1.Center.GetProduct:input_type -> longlink.v1.GetProductRequest
+	17, // 32: longlink.v1.Center.CreateProduct:input_type -> longlink.v1.CreateProductRequest
+	19, // 33: longlink.v1.Center.RotateProductKey:input_type -> longlink.v1.RotateProductKeyRequest
+	20, // 34: longlink.v1.Center.DeleteProduct:input_type -> longlink.v1.DeleteProductRequest
+	22, // 35: longlink.v1.Center.CreateToken:input_type -> longlink.v1.CreateTokenRequest
+	1,  // 36: longlink.v1.Center.Push:output_type -> longlink.v1.PushReply
+	4,  // 37: longlink.v1.Center.PushBatch:output_type -> longlink.v1.PushBatchReply
+	9,  // 38: longlink.v1.Center.GetDevice:output_type -> longlink.v1.Device
+	8,  // 39: longlink.v1.Center.QueryDevices:output_type -> longlink.v1.QueryDevicesReply
+	12, // 40: longlink.v1.Center.KickDevice:output_type -> longlink.v1.KickDeviceReply
+	25, // 41: longlink.v1.Center.AddAlias:output_type -> longlink.v1.SetAliasDeviceReply
+	25, // 42: longlink.v1.Center.RemoveAlias:output_type -> longlink.v1.SetAliasDeviceReply
+	27, // 43: longlink.v1.Center.GetAlias:output_type -> longlink.v1.Alias
+	30, // 44: longlink.v1.Center.RecallMessage:output_type -> longlink.v1.RecallMessageReply
+	32, // 45: longlink.v1.Center.TraceMessage:output_type -> longlink.v1.MessageTrace
+	35, // 46: longlink.v1.Center.Events:output_type -> longlink.v1.Event
+	37, // 47: longlink.v1.Center.ListRooms:output_type -> longlink.v1.ListRoomsReply
+	46, // 48: longlink.v1.Center.ListServices:output_type -> longlink.v1.ServicesReply
+	14, // 49: longlink.v1.Center.ListProducts:output_type -> longlink.v1.ListProductsReply
+	16, // 50: longlink.v1.Center.GetProduct:output_type -> longlink.v1.Product
+	18, // 51: longlink.v1.Center.CreateProduct:output_type -> longlink.v1.ProductKey
+	18, // 52: longlink.v1.Center.RotateProductKey:output_type -> longlink.v1.ProductKey
+	21, // 53: longlink.v1.Center.DeleteProduct:output_type -> longlink.v1.DeleteProductReply
+	23, // 54: longlink.v1.Center.CreateToken:output_type -> longlink.v1.CreateTokenReply
+	36, // [36:55] is the sub-list for method output_type
+	17, // [17:36] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_center_proto_init() }
@@ -1603,14 +2755,16 @@ func file_center_proto_init() {
 	}
 	file_common_proto_init()
 	file_keeper_proto_init()
+	file_trace_proto_init()
 	file_center_proto_msgTypes[0].OneofWrappers = []any{}
+	file_center_proto_msgTypes[35].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_center_proto_rawDesc), len(file_center_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   43,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

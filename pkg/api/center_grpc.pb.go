@@ -24,6 +24,13 @@ const (
 	Center_GetDevice_FullMethodName        = "/longlink.v1.Center/GetDevice"
 	Center_QueryDevices_FullMethodName     = "/longlink.v1.Center/QueryDevices"
 	Center_KickDevice_FullMethodName       = "/longlink.v1.Center/KickDevice"
+	Center_AddAlias_FullMethodName         = "/longlink.v1.Center/AddAlias"
+	Center_RemoveAlias_FullMethodName      = "/longlink.v1.Center/RemoveAlias"
+	Center_GetAlias_FullMethodName         = "/longlink.v1.Center/GetAlias"
+	Center_RecallMessage_FullMethodName    = "/longlink.v1.Center/RecallMessage"
+	Center_TraceMessage_FullMethodName     = "/longlink.v1.Center/TraceMessage"
+	Center_Events_FullMethodName           = "/longlink.v1.Center/Events"
+	Center_ListRooms_FullMethodName        = "/longlink.v1.Center/ListRooms"
 	Center_ListServices_FullMethodName     = "/longlink.v1.Center/ListServices"
 	Center_ListProducts_FullMethodName     = "/longlink.v1.Center/ListProducts"
 	Center_GetProduct_FullMethodName       = "/longlink.v1.Center/GetProduct"
@@ -47,6 +54,16 @@ type CenterClient interface {
 	GetDevice(ctx context.Context, in *GetDeviceRequest, opts ...grpc.CallOption) (*Device, error)
 	QueryDevices(ctx context.Context, in *QueryDevicesRequest, opts ...grpc.CallOption) (*QueryDevicesReply, error)
 	KickDevice(ctx context.Context, in *KickDeviceRequest, opts ...grpc.CallOption) (*KickDeviceReply, error)
+	AddAlias(ctx context.Context, in *SetAliasDeviceRequest, opts ...grpc.CallOption) (*SetAliasDeviceReply, error)
+	RemoveAlias(ctx context.Context, in *SetAliasDeviceRequest, opts ...grpc.CallOption) (*SetAliasDeviceReply, error)
+	GetAlias(ctx context.Context, in *GetAliasRequest, opts ...grpc.CallOption) (*Alias, error)
+	// RecallMessage takes a message back from the lanes in which it waits.
+	RecallMessage(ctx context.Context, in *RecallMessageRequest, opts ...grpc.CallOption) (*RecallMessageReply, error)
+	// TraceMessage tells where a message is and how it got there.
+	TraceMessage(ctx context.Context, in *TraceMessageRequest, opts ...grpc.CallOption) (*MessageTrace, error)
+	// Events follows what comes from a product's devices.
+	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error)
+	ListRooms(ctx context.Context, in *ListRoomsRequest, opts ...grpc.CallOption) (*ListRoomsReply, error)
 	ListServices(ctx context.Context, in *ServicesRequest, opts ...grpc.CallOption) (*ServicesReply, error)
 	ListProducts(ctx context.Context, in *ListProductsRequest, opts ...grpc.CallOption) (*ListProductsReply, error)
 	GetProduct(ctx context.Context, in *GetProductRequest, opts ...grpc.CallOption) (*Product, error)
@@ -108,6 +125,85 @@ func (c *centerClient) KickDevice(ctx context.Context, in *KickDeviceRequest, op
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(KickDeviceReply)
 	err := c.cc.Invoke(ctx, Center_KickDevice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *centerClient) AddAlias(ctx context.Context, in *SetAliasDeviceRequest, opts ...grpc.CallOption) (*SetAliasDeviceReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetAliasDeviceReply)
+	err := c.cc.Invoke(ctx, Center_AddAlias_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *centerClient) RemoveAlias(ctx context.Context, in *SetAliasDeviceRequest, opts ...grpc.CallOption) (*SetAliasDeviceReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SetAliasDeviceReply)
+	err := c.cc.Invoke(ctx, Center_RemoveAlias_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *centerClient) GetAlias(ctx context.Context, in *GetAliasRequest, opts ...grpc.CallOption) (*Alias, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Alias)
+	err := c.cc.Invoke(ctx, Center_GetAlias_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *centerClient) RecallMessage(ctx context.Context, in *RecallMessageRequest, opts ...grpc.CallOption) (*RecallMessageReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecallMessageReply)
+	err := c.cc.Invoke(ctx, Center_RecallMessage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *centerClient) TraceMessage(ctx context.Context, in *TraceMessageRequest, opts ...grpc.CallOption) (*MessageTrace, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MessageTrace)
+	err := c.cc.Invoke(ctx, Center_TraceMessage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *centerClient) Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Event], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Center_ServiceDesc.Streams[0], Center_Events_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[EventsRequest, Event]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Center_EventsClient = grpc.ServerStreamingClient[Event]
+
+func (c *centerClient) ListRooms(ctx context.Context, in *ListRoomsRequest, opts ...grpc.CallOption) (*ListRoomsReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRoomsReply)
+	err := c.cc.Invoke(ctx, Center_ListRooms_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -198,6 +294,16 @@ type CenterServer interface {
 	GetDevice(context.Context, *GetDeviceRequest) (*Device, error)
 	QueryDevices(context.Context, *QueryDevicesRequest) (*QueryDevicesReply, error)
 	KickDevice(context.Context, *KickDeviceRequest) (*KickDeviceReply, error)
+	AddAlias(context.Context, *SetAliasDeviceRequest) (*SetAliasDeviceReply, error)
+	RemoveAlias(context.Context, *SetAliasDeviceRequest) (*SetAliasDeviceReply, error)
+	GetAlias(context.Context, *GetAliasRequest) (*Alias, error)
+	// RecallMessage takes a message back from the lanes in which it waits.
+	RecallMessage(context.Context, *RecallMessageRequest) (*RecallMessageReply, error)
+	// TraceMessage tells where a message is and how it got there.
+	TraceMessage(context.Context, *TraceMessageRequest) (*MessageTrace, error)
+	// Events follows what comes from a product's devices.
+	Events(*EventsRequest, grpc.ServerStreamingServer[Event]) error
+	ListRooms(context.Context, *ListRoomsRequest) (*ListRoomsReply, error)
 	ListServices(context.Context, *ServicesRequest) (*ServicesReply, error)
 	ListProducts(context.Context, *ListProductsRequest) (*ListProductsReply, error)
 	GetProduct(context.Context, *GetProductRequest) (*Product, error)
@@ -229,6 +335,27 @@ func (UnimplementedCenterServer) QueryDevices(context.Context, *QueryDevicesRequ
 }
 func (UnimplementedCenterServer) KickDevice(context.Context, *KickDeviceRequest) (*KickDeviceReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method KickDevice not implemented")
+}
+func (UnimplementedCenterServer) AddAlias(context.Context, *SetAliasDeviceRequest) (*SetAliasDeviceReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method AddAlias not implemented")
+}
+func (UnimplementedCenterServer) RemoveAlias(context.Context, *SetAliasDeviceRequest) (*SetAliasDeviceReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method RemoveAlias not implemented")
+}
+func (UnimplementedCenterServer) GetAlias(context.Context, *GetAliasRequest) (*Alias, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAlias not implemented")
+}
+func (UnimplementedCenterServer) RecallMessage(context.Context, *RecallMessageRequest) (*RecallMessageReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecallMessage not implemented")
+}
+func (UnimplementedCenterServer) TraceMessage(context.Context, *TraceMessageRequest) (*MessageTrace, error) {
+	return nil, status.Error(codes.Unimplemented, "method TraceMessage not implemented")
+}
+func (UnimplementedCenterServer) Events(*EventsRequest, grpc.ServerStreamingServer[Event]) error {
+	return status.Error(codes.Unimplemented, "method Events not implemented")
+}
+func (UnimplementedCenterServer) ListRooms(context.Context, *ListRoomsRequest) (*ListRoomsReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRooms not implemented")
 }
 func (UnimplementedCenterServer) ListServices(context.Context, *ServicesRequest) (*ServicesReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListServices not implemented")
@@ -358,6 +485,125 @@ func _Center_KickDevice_Handler(srv interface{}, ctx context.Context, dec func(i
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CenterServer).KickDevice(ctx, req.(*KickDeviceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Center_AddAlias_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetAliasDeviceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CenterServer).AddAlias(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Center_AddAlias_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CenterServer).AddAlias(ctx, req.(*SetAliasDeviceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Center_RemoveAlias_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SetAliasDeviceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CenterServer).RemoveAlias(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Center_RemoveAlias_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CenterServer).RemoveAlias(ctx, req.(*SetAliasDeviceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Center_GetAlias_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAliasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CenterServer).GetAlias(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Center_GetAlias_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CenterServer).GetAlias(ctx, req.(*GetAliasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Center_RecallMessage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecallMessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CenterServer).RecallMessage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Center_RecallMessage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CenterServer).RecallMessage(ctx, req.(*RecallMessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Center_TraceMessage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TraceMessageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CenterServer).TraceMessage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Center_TraceMessage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CenterServer).TraceMessage(ctx, req.(*TraceMessageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Center_Events_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(EventsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(CenterServer).Events(m, &grpc.GenericServerStream[EventsRequest, Event]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Center_EventsServer = grpc.ServerStreamingServer[Event]
+
+func _Center_ListRooms_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRoomsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CenterServer).ListRooms(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Center_ListRooms_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CenterServer).ListRooms(ctx, req.(*ListRoomsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -516,6 +762,30 @@ var Center_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Center_KickDevice_Handler,
 		},
 		{
+			MethodName: "AddAlias",
+			Handler:    _Center_AddAlias_Handler,
+		},
+		{
+			MethodName: "RemoveAlias",
+			Handler:    _Center_RemoveAlias_Handler,
+		},
+		{
+			MethodName: "GetAlias",
+			Handler:    _Center_GetAlias_Handler,
+		},
+		{
+			MethodName: "RecallMessage",
+			Handler:    _Center_RecallMessage_Handler,
+		},
+		{
+			MethodName: "TraceMessage",
+			Handler:    _Center_TraceMessage_Handler,
+		},
+		{
+			MethodName: "ListRooms",
+			Handler:    _Center_ListRooms_Handler,
+		},
+		{
 			MethodName: "ListServices",
 			Handler:    _Center_ListServices_Handler,
 		},
@@ -544,6 +814,12 @@ var Center_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Center_CreateToken_Handler,
 		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Events",
+			Handler:       _Center_Events_Handler,
+			ServerStreams: true,
+		},
+	},
 	Metadata: "center.proto",
 }
