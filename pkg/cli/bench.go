@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"time"
 
@@ -46,7 +44,7 @@ type benchConnectCmd struct {
 // Help is the example below the flags.
 func (benchConnectCmd) Help() string {
 	return `Example:
-  longlink bench connect --connections 5000 --rate 2000 --floor` + benchHelp
+  longlink bench connect --connections 200 --rate 500 --floor` + benchHelp
 }
 
 // Run measures logins.
@@ -76,8 +74,7 @@ type benchUnicastCmd struct {
 // Help is the example below the flags.
 func (benchUnicastCmd) Help() string {
 	return `Example:
-  longlink bench unicast --connections 1000 --rate 1000 --duration 10s --floor
-  longlink bench unicast --connections 1000 --json unicast.json` + benchHelp
+  longlink bench unicast --connections 100 --messages 500 --json unicast.json` + benchHelp
 }
 
 // Run measures messages.
@@ -94,11 +91,11 @@ func (c *benchUnicastCmd) Run(ctx context.Context, s streams) error {
 	return c.report(s, r, err)
 }
 
-// options resolves the gateway as target.client does, to a URL and a key: the
-// bench has an HTTP client of its own.
+// options resolves the gateway as target.client does, to the URL of one center and
+// a key: the bench has an HTTP client of its own.
 func (c *benchFlags) options(s streams) (bench.Options, error) {
 	o := bench.Options{
-		Center: c.Center, APIKey: c.APIKey, ServerPIDs: c.ServerPID, Product: c.Product, Floor: c.Floor, Log: s.err,
+		ServerPIDs: c.ServerPID, Product: c.Product, Floor: c.Floor, Log: s.err,
 		Connections: c.Connections, InFlight: c.InFlight, Workers: c.Workers, Heartbeat: c.Heartbeat, Hold: c.Hold,
 	}
 	exe, err := os.Executable()
@@ -106,28 +103,12 @@ func (c *benchFlags) options(s streams) (bench.Options, error) {
 		return o, err
 	}
 	o.Child = []string{exe, "bench", "child"}
-	if o.Center == "" {
-		o.Center = os.Getenv("LONGLINK_CENTER")
+	centers, key, err := c.resolve(operator)
+	if err != nil {
+		return o, err
 	}
-	if o.APIKey == "" {
-		o.APIKey = os.Getenv("LONGLINK_API_KEY")
-	}
-	if o.Center == "" {
-		e, err := c.dir().Endpoints()
-		if errors.Is(err, fs.ErrNotExist) {
-			return o, usagef("no gateway has run in %s; name its center with --center URL or its data directory with --data DIR", c.Data)
-		} else if err != nil {
-			return o, err
-		}
-		o.Center = e.Center
-	}
-	if o.APIKey == "" {
-		o.APIKey, err = c.dir().Key("operator")
-		if errors.Is(err, fs.ErrNotExist) {
-			return o, usagef("no operator's key: give --api-key KEY or LONGLINK_API_KEY, or name the gateway's data directory with --data DIR")
-		}
-	}
-	return o, err
+	o.Center, o.APIKey = centers[0], key
+	return o, nil
 }
 
 // report prints and stores what was measured, also of a run that went wrong.

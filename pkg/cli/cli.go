@@ -28,17 +28,23 @@ func usagef(format string, args ...any) error { return errUsage{fmt.Errorf(forma
 
 // root is the command line: one field a command.
 type root struct {
-	Serve    serveCmd    `cmd:"" help:"Run the gateway: all seven services in one process, or the ones named."`
-	Device   deviceCmd   `cmd:"" help:"Be a device: connect, print what arrives, acknowledge it."`
-	Push     pushCmd     `cmd:"" help:"Send one message to a device."`
-	Status   statusCmd   `cmd:"" help:"Show where devices are."`
-	Kick     kickCmd     `cmd:"" help:"Throw devices off."`
-	Services servicesCmd `cmd:"" help:"List every running instance."`
-	Product  productCmd  `cmd:"" help:"List, create and delete products, rotate their API keys."`
-	Token    tokenCmd    `cmd:"" help:"Make a device token, or explain one."`
-	Config   configCmd   `cmd:"" help:"Print the annotated default config, or check a file."`
-	Bench    benchCmd    `cmd:"" help:"Measure a gateway on this machine under load."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Serve      serveCmd      `cmd:"" help:"Run the gateway: all seven services in one process, or the ones named."`
+	Device     deviceCmd     `cmd:"" help:"Be a device: connect, print what arrives, acknowledge it."`
+	Push       pushCmd       `cmd:"" help:"Send one message to devices or to an alias."`
+	Status     statusCmd     `cmd:"" help:"Show where devices are."`
+	Kick       kickCmd       `cmd:"" help:"Throw devices off."`
+	Trace      traceCmd      `cmd:"" help:"Show where a message is and how it got there."`
+	Recall     recallCmd     `cmd:"" help:"Take a message back from the lanes in which it waits."`
+	Alias      aliasCmd      `cmd:"" help:"List, add and remove the devices of an alias."`
+	Events     eventsCmd     `cmd:"" help:"Follow what the devices of a product send."`
+	Services   servicesCmd   `cmd:"" help:"List every running instance."`
+	Rooms      roomsCmd      `cmd:"" help:"List the rooms."`
+	Product    productCmd    `cmd:"" help:"List, create and delete products, rotate their API keys."`
+	Token      tokenCmd      `cmd:"" help:"Make a device token, or explain one."`
+	Config     configCmd     `cmd:"" help:"Print the annotated default config, or check a file."`
+	Bench      benchCmd      `cmd:"" help:"Measure a gateway on this machine under load."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Completion completionCmd `cmd:"" help:"Print a completion script for a shell."`
 }
 
 // sameSignal is how long after the first signal others count as the same.
@@ -103,7 +109,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	if err = kctx.Run(); err == nil || errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		return exitDone
 	}
-	fmt.Fprintf(s.err, "longlink %s: %s\n", kctx.Selected().Name, err)
+	fmt.Fprintf(s.err, "longlink %s: %s\n", kctx.Selected().Path(), err)
 	var u errUsage
 	if errors.As(err, &u) {
 		return exitUsage

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"longlink/pkg/client"
@@ -22,9 +23,10 @@ type deviceCmd struct {
 	Tag        []string `help:"Tag to bind in a product; may be repeated." placeholder:"P/T"`
 	Count      int      `help:"Run this many devices, ID-1 to ID-N, in one process." default:"0" placeholder:"N"`
 	Network    string   `help:"Network told to the gateway." enum:"wifi,5g,4g,3g,2g,wired" default:"wifi"`
+	Send       []string `help:"Send this to the product's backend, once connected; may be repeated. It goes to the first --product, or P/KIND=TEXT says to which." sep:"none" placeholder:"KIND=TEXT"`
 	Ack        bool     `help:"Acknowledge what arrives; --ack=false only watches." default:"true" negatable:""`
 	State      string   `help:"Directory for cursors (default DATA/devices)." placeholder:"DIR"`
-	Dispatcher string   `help:"Dispatcher's URL (default: the local gateway's)." placeholder:"URL"`
+	Dispatcher []string `help:"Dispatcher's URL; several may be given (default: the local gateway's)." placeholder:"URL"`
 	JSON       bool     `name:"json" help:"Print one JSON object per line."`
 	Verbose    bool     `short:"v" help:"Log what the SDK does to standard error."`
 }
@@ -34,8 +36,10 @@ func (deviceCmd) Help() string {
 	return `Example:
   longlink device --id phone-1
   longlink device --id phone --count 100 --product demo --tag demo/beta --json
+  longlink device --id phone-1 --send report=ready --send demo/position=52.5,13.4
 
-Prints what it receives and acknowledges it. Ends at Ctrl-C.`
+Prints what it receives and acknowledges it. Ends at Ctrl-C; with exit code 1
+when something of --send was not stored.`
 }
 
 // Run runs the devices until a signal, or until one is refused for good.
@@ -44,13 +48,17 @@ func (c *deviceCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	dispatcher, err := c.dispatcher()
+	sends, err := c.sends()
+	if err != nil {
+		return err
+	}
+	dispatchers, err := c.dispatchers()
 	if err != nil {
 		return err
 	}
 	var api *client.Client
 	if c.Token == "" {
-		if api, err = c.client("operator"); err != nil {
+		if api, err = c.client(operator); err != nil {
 			return err
 		}
 	}
@@ -64,14 +72,17 @@ func (c *deviceCmd) Run(ctx context.Context, s streams) error {
 		dir = c.dir().Devices()
 	}
 	out := &printer{w: s.out, json: c.JSON}
+	up := &sender{list: sends, out: out}
 	store := sdk.NewFileStore(dir)
 	g := lifecycle.NewGroup(ctx, log, nil)
-	for _, id := range c.ids() {
+	ids := c.ids()
+	for _, id := range ids {
+		first, once := make(chan struct{}), sync.Once{}
 		cfg := sdk.Config{
-			Device: id, Products: products, Dispatcher: []string{dispatcher}, Network: c.Network, Store: store, NoAck: !c.Ack,
+			Device: id, Products: products, Dispatcher: dispatchers, Network: c.Network, Store: store, NoAck: !c.Ack,
 			Token:          c.token(api, id),
 			Handler:        func(_ context.Context, m sdk.Message) error { return out.message(id, m) },
-			OnConnected:    out.connected,
+			OnConnected:    func(c sdk.Connected) { out.connected(c); once.Do(func() { close(first) }) },
 			OnDisconnected: out.disconnected,
 			OnRedirect:     out.redirect,
 			OnBound:        out.bound,
@@ -83,11 +94,14 @@ func (c *deviceCmd) Run(ctx context.Context, s streams) error {
 			return errors.Join(errUsage{err}, g.Wait())
 		}
 		g.Go("device "+id, d.Run)
+		if len(sends) > 0 {
+			g.Go("send "+id, func(ctx context.Context) error { return up.run(ctx, id, d, first) })
+		}
 	}
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
 	}
-	return nil
+	return up.judge(len(ids))
 }
 
 func (c *deviceCmd) ids() []string {
@@ -118,15 +132,15 @@ func (c *deviceCmd) products() ([]sdk.Product, error) {
 	return list, nil
 }
 
-func (c *deviceCmd) dispatcher() (string, error) {
-	if c.Dispatcher != "" {
+func (c *deviceCmd) dispatchers() ([]string, error) {
+	if len(c.Dispatcher) > 0 {
 		return c.Dispatcher, nil
 	}
 	e, err := c.dir().Endpoints()
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", usagef("no gateway has run in %s; name its dispatcher with --dispatcher URL or its data directory with --data DIR", c.Data)
+		return nil, usagef("no gateway has run in %s; name its dispatcher with --dispatcher URL or its data directory with --data DIR", c.dir())
 	}
-	return e.Dispatcher, err
+	return []string{e.Dispatcher}, err
 }
 
 // token is where the SDK gets a device token: the given one, or a fresh one.

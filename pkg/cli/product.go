@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"longlink/pkg/client"
 )
@@ -17,14 +15,17 @@ type productCmd struct {
 	Delete    productDelete `cmd:"" help:"Delete a product: its devices are unbound, its keys end."`
 }
 
-type productLs struct{ target }
+type productLs struct {
+	target
+	listFlags
+}
 
 // Help is the example below the flags.
 func (productLs) Help() string { return "Example:\n  longlink product ls" }
 
 // Run prints one line a product.
 func (c *productLs) Run(ctx context.Context, s streams) error {
-	api, err := c.client("operator")
+	api, err := c.client(operator)
 	if err != nil {
 		return err
 	}
@@ -32,12 +33,9 @@ func (c *productLs) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	w := tabwriter.NewWriter(s.out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tCREATED\tKEYS")
-	for _, p := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", p.Name, p.Created, strings.Join(p.KeyIDs, ","))
-	}
-	return w.Flush()
+	return printList(s.out, c.listFlags, "product", "NAME\tCREATED\tKEYS", list, func(p client.Product) []string {
+		return []string{p.Name, p.Created, strings.Join(p.KeyIDs, ",")}
+	})
 }
 
 type productCreate struct {
@@ -50,7 +48,7 @@ func (productCreate) Help() string { return "Example:\n  longlink product create
 
 // Run creates the product.
 func (c *productCreate) Run(ctx context.Context, s streams) error {
-	api, err := c.client("operator")
+	api, err := c.client(operator)
 	if err != nil {
 		return err
 	}
@@ -73,7 +71,7 @@ func (productRotate) Help() string { return "Example:\n  longlink product rotate
 
 // Run makes a new key.
 func (c *productRotate) Run(ctx context.Context, s streams) error {
-	api, err := c.client("operator")
+	api, err := c.client(operator)
 	if err != nil {
 		return err
 	}
@@ -95,7 +93,7 @@ func (productDelete) Help() string { return "Example:\n  longlink product delete
 
 // Run deletes the product.
 func (c *productDelete) Run(ctx context.Context, s streams) error {
-	api, err := c.client("operator")
+	api, err := c.client(operator)
 	if err != nil {
 		return err
 	}
@@ -103,43 +101,5 @@ func (c *productDelete) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	fmt.Fprintf(s.out, "deleted\t%s\n", c.Name)
-	return nil
-}
-
-type tokenCmd struct {
-	target
-	Device  string            `help:"Device the token is for." placeholder:"D"`
-	Product []string          `help:"Product the device may bind; may be repeated." placeholder:"P"`
-	Alias   map[string]string `help:"Alias of the device in a product." placeholder:"PRODUCT=ALIAS"`
-	TTL     time.Duration     `name:"ttl" help:"How long it is valid." default:"720h"`
-	Explain string            `help:"Print what a token says instead; - reads it from standard input." placeholder:"TOKEN"`
-}
-
-// Help is the example below the flags.
-func (tokenCmd) Help() string {
-	return `Example:
-  longlink token --device phone-1 --product demo
-  longlink token --explain TOKEN
-
-Needs the operator's key, which signs nothing itself: center does.`
-}
-
-// Run makes or explains a token.
-func (c *tokenCmd) Run(ctx context.Context, s streams) error {
-	if c.Explain != "" {
-		return explainToken(c.Explain, s)
-	}
-	if c.Device == "" || len(c.Product) == 0 {
-		return usagef("give --device and at least one --product, or --explain TOKEN")
-	}
-	api, err := c.client("operator")
-	if err != nil {
-		return err
-	}
-	t, err := api.CreateToken(ctx, client.TokenRequest{Device: c.Device, Products: c.Product, Aliases: c.Alias, TTL: c.TTL.String()})
-	if err != nil {
-		return err
-	}
-	fmt.Fprintln(s.out, t.Token)
 	return nil
 }

@@ -14,7 +14,8 @@ import (
 type pushCmd struct {
 	target
 	Product     string        `help:"Product to send in." required:"" placeholder:"P"`
-	Device      []string      `help:"Device to send to; may be repeated." placeholder:"D"`
+	Device      []string      `help:"Device to send to; may be repeated." xor:"to" placeholder:"D"`
+	Alias       string        `help:"Send to the devices of this alias instead." xor:"to" placeholder:"A"`
 	Text        *string       `help:"Payload as text." xor:"payload" placeholder:"T"`
 	JSON        *string       `name:"json" help:"Payload as JSON." xor:"payload" placeholder:"J"`
 	File        string        `help:"Payload from a file, - for standard input." xor:"payload" placeholder:"F"`
@@ -29,6 +30,7 @@ type pushCmd struct {
 func (pushCmd) Help() string {
 	return `Example:
   longlink push --product demo --device phone-1 --text hello --wait 5s
+  longlink push --product demo --device phone-1 --device phone-2 --json '{"n":1}' --ttl 1h
 
 Prints one line a device: device, state (sent, stored, acked), seq, message id.
 Exit code 1 when a device's message was refused, or was not acked within --wait.`
@@ -37,10 +39,12 @@ Exit code 1 when a device's message was refused, or was not acked within --wait.
 // Run sends the push.
 func (c *pushCmd) Run(ctx context.Context, s streams) error {
 	r := client.PushRequest{Product: c.Product, TTL: c.TTL.String(), QoS: &c.QoS, CollapseKey: c.CollapseKey, DedupID: c.DedupID}
-	switch len(c.Device) {
-	case 0:
-		return usagef("name at least one --device")
-	case 1:
+	switch {
+	case c.Alias != "":
+		r.Alias = c.Alias
+	case len(c.Device) == 0:
+		return usagef("name at least one --device, or an --alias")
+	case len(c.Device) == 1:
 		r.Device = c.Device[0]
 	default:
 		r.Devices = c.Device

@@ -15,7 +15,7 @@ import (
 )
 
 type serveCmd struct {
-	Services  []string `arg:"" optional:"" name:"service" help:"Services to run on the etcd, Redis and MySQL of the config; none: all seven, embedded."`
+	Services  []string `arg:"" optional:"" name:"service" complete:"keeper,saver,register,coordinator,center,room,dispatcher" help:"Services to run on the etcd, Redis and MySQL of the config; none: all seven, embedded."`
 	Config    string   `short:"c" help:"Config file." placeholder:"FILE"`
 	Data      string   `help:"Directory of the embedded stores." default:"data" placeholder:"DIR"`
 	Host      string   `help:"Host to listen on." default:"127.0.0.1" placeholder:"H"`

@@ -150,23 +150,16 @@ type ProductKey struct {
 // Products lists all products, page by page.
 func (c *Client) Products(ctx context.Context) ([]Product, error) {
 	var all []Product
-	for cursor := ""; ; {
+	err := c.pages(ctx, "/v1/products", url.Values{}, func(get func(any) error) (string, error) {
 		var out struct {
 			Products   []Product `json:"products"`
 			NextCursor string    `json:"next_cursor"`
 		}
-		q := url.Values{"limit": {"100"}}
-		if cursor != "" {
-			q.Set("cursor", cursor)
-		}
-		if err := c.call(ctx, http.MethodGet, "/v1/products?"+q.Encode(), nil, &out, true); err != nil {
-			return nil, err
-		}
+		err := get(&out)
 		all = append(all, out.Products...)
-		if cursor = out.NextCursor; cursor == "" {
-			return all, nil
-		}
-	}
+		return out.NextCursor, err
+	})
+	return all, err
 }
 
 // Product asks for one product.
@@ -192,7 +185,7 @@ func (c *Client) DeleteProduct(ctx context.Context, name string) error {
 // TokenRequest is the body of POST /v1/tokens.
 type TokenRequest struct {
 	Device   string            `json:"device"`
-	Products []string          `json:"products"`
+	Products []string          `json:"products,omitempty"`
 	Aliases  map[string]string `json:"aliases,omitempty"`
 	TTL      string            `json:"ttl,omitempty"`
 }

@@ -215,7 +215,13 @@ func TestCalls(t *testing.T) {
 		`201 {"name":"p","api_key":"k","grant_secret":"s","grant_kid":"i"}`,
 		`200 {"name":"p","api_key":"k2"}`,
 		`204 `,
-		`201 {"token":"t","expires":"2026-01-01T00:00:00.000Z"}`)
+		`201 {"token":"t","expires":"2026-01-01T00:00:00.000Z"}`,
+		`200 {"changed":true}`, `200 {"changed":false}`,
+		`200 {"product":"p","alias":"a","devices":[{"device":"d","created":"c"}],"next_cursor":"d"}`, `200 {"devices":[{"device":"e","created":"c"}]}`,
+		`200 {"id":"m","recalled":1,"targets":2}`,
+		`200 {"id":"m","targets":[{"product":"p","device":"d","seq":7,"state":"acked"}],"events":[{"time":"t","stage":"accepted","node":"center-1"}],"silent":["room-1"]}`,
+		`200 {"rooms":[{"id":"r","state":"ready","capacity":5}],"next_cursor":"r"}`, `200 {"rooms":[{"id":"s"}]}`,
+		`200 {"rooms":[{"id":"r"}],"next_cursor":"x"}`, `200 {"rooms":[{"id":"r"}],"next_cursor":"x"}`)
 	ctx := t.Context()
 	check := func(ok bool, err error, got any) {
 		t.Helper()
@@ -242,10 +248,29 @@ func TestCalls(t *testing.T) {
 	check(true, client.DeleteProduct(ctx, "p"), nil)
 	tok, err := client.CreateToken(ctx, TokenRequest{Device: "d", Products: []string{"p"}, TTL: "1h"})
 	check(tok.Token == "t", err, tok)
+	changed, err := client.AddAlias(ctx, "p", "a", "d")
+	check(changed, err, changed)
+	changed, err = client.RemoveAlias(ctx, "", "a", "d")
+	check(!changed, err, changed)
+	members, err := client.Alias(ctx, "p", "a")
+	check(len(members) == 2 && members[1].Device == "e", err, members)
+	recalled, err := client.Recall(ctx, "p", "m")
+	check(recalled == Recalled{"m", 1, 2}, err, recalled)
+	trace, err := client.Trace(ctx, "", "m")
+	check(trace.Targets[0].Seq == 7 && trace.Events[0].Stage == "accepted" && trace.Silent[0] == "room-1", err, trace)
+	rooms, err := client.Rooms(ctx)
+	check(len(rooms) == 2 && rooms[0].Capacity == 5, err, rooms)
+	if rooms, err = client.Rooms(ctx); err == nil || !strings.Contains(err.Error(), "same cursor") {
+		t.Errorf("a list without an end: %v, %v", rooms, err)
+	}
 	want := []string{
 		"GET /v1/devices/d", `POST /v1/devices:query {"devices":["d","e"]}`, `POST /v1/devices/d:kick {"reason":"why"}`, "GET /v1/services",
 		"GET /v1/products?limit=100", "GET /v1/products?cursor=a&limit=100", "GET /v1/products/a", `POST /v1/products {"name":"p"}`,
 		"POST /v1/products/p:rotate-key {}", "DELETE /v1/products/p", `POST /v1/tokens {"device":"d","products":["p"],"ttl":"1h"}`,
+		"PUT /v1/aliases/a/devices/d?product=p", "DELETE /v1/aliases/a/devices/d",
+		"GET /v1/aliases/a?limit=100&product=p", "GET /v1/aliases/a?cursor=d&limit=100&product=p",
+		"DELETE /v1/messages/m?product=p", "GET /v1/messages/m/trace",
+		"GET /v1/rooms?limit=100", "GET /v1/rooms?cursor=r&limit=100", "GET /v1/rooms?limit=100", "GET /v1/rooms?cursor=x&limit=100",
 	}
 	if calls := srv.seen(); !slices.Equal(calls, want) {
 		t.Errorf("called\n%s", strings.Join(calls, "\n"))

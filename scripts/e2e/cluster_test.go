@@ -3,6 +3,8 @@ package e2e
 import (
 	"testing"
 	"time"
+
+	"longlink/pkg/cluster"
 )
 
 // clusterProducts are pushed to; quietProduct is left to probes.
@@ -21,6 +23,15 @@ func TestCluster(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	s := siteOf(t, nodes, binary)
+	features(t, s)
+	t.Run("upstream", func(t *testing.T) {
+		var deaths []func()
+		for _, kind := range []cluster.Kind{cluster.Coordinator, cluster.Saver, cluster.Room, cluster.Center} {
+			deaths = append(deaths, func() { restart(t, nodes, time.Second, func() {}, kind) })
+		}
+		upstream(t, s, deaths...)
+	})
 	t.Run("a third register joins and leaves", func(t *testing.T) { thirdRegister(t, nodes) })
 	t.Run("each is killed in turn", func(t *testing.T) { kills(t, nodes) })
 	if err := nodes.StopAll(); err != nil {

@@ -22,6 +22,7 @@ type Line struct {
 	Seq     uint64 `json:"seq"`
 	Text    string `json:"text"`
 	Code    string `json:"code"`
+	Kind    string `json:"kind"`
 }
 
 // Device is a device in a process of its own: the Go one of the CLI or the one
@@ -104,24 +105,29 @@ func (d *Device) Messages() (out []Line) {
 // AwaitConnected waits for a connected line of this run.
 func (d *Device) AwaitConnected() {
 	d.t.Helper()
-	await(d.t, "the device to connect", 20*time.Second, func() error {
+	d.Await("connected", 1)
+}
+
+// Await waits for n lines of a type in this run.
+func (d *Device) Await(kind string, n int) {
+	d.t.Helper()
+	await(d.t, fmt.Sprintf("%d lines %q", n, kind), 30*time.Second, func() error {
+		got := 0
 		for _, l := range d.Lines() {
-			if l.Type == "connected" {
-				return nil
+			if l.Type == kind {
+				got++
 			}
 		}
-		return fmt.Errorf("it printed\n%s", tail(d.cmd.Log))
+		if got < n {
+			return fmt.Errorf("%d came\n%s", got, tail(d.cmd.Log))
+		}
+		return nil
 	})
 }
 
 // AwaitMessages waits for n messages of this run.
 func (d *Device) AwaitMessages(n int) []Line {
 	d.t.Helper()
-	await(d.t, fmt.Sprintf("%d messages", n), 30*time.Second, func() error {
-		if got := d.Messages(); len(got) < n {
-			return fmt.Errorf("%d came\n%s", len(got), tail(d.cmd.Log))
-		}
-		return nil
-	})
+	d.Await("message", n)
 	return d.Messages()
 }

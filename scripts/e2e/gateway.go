@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -211,17 +210,11 @@ func (g *Gateway) API() *client.Client {
 }
 
 // CLI runs a client command against the gateway as a user would.
-func (g *Gateway) CLI(args ...string) (stdout string, err error) {
-	cmd := exec.Command(g.binary, append(args, g.Flags...)...)
-	var out, errs strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err = cmd.Run(); err != nil {
-		var ee *exec.ExitError
-		if errors.As(err, &ee) {
-			err = fmt.Errorf("exit %d: %s", ee.ExitCode(), errs.String())
-		}
-	}
-	return out.String(), err
+func (g *Gateway) CLI(args ...string) (stdout string, err error) { return g.Site().CLI(args...) }
+
+// Site is the gateway as its users see it, once it has started.
+func (g *Gateway) Site() *Site {
+	return &Site{binary: g.binary, Centers: []string{g.Center()}, Dispatchers: []string{g.Dispatcher()}, OpKey: g.OpKey, Flags: g.Flags}
 }
 
 func (g *Gateway) await(what string, limit time.Duration, ask func() error) {

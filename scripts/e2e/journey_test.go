@@ -114,7 +114,9 @@ func pendingGone(t *testing.T, api *client.Client, devices ...string) {
 }
 
 // product makes a product through the CLI and returns its API key.
-func product(t *testing.T, g *Gateway, name string) string {
+func product(t *testing.T, g interface {
+	CLI(args ...string) (string, error)
+}, name string) string {
 	t.Helper()
 	out, err := g.CLI("product", "create", name)
 	if err != nil {
