@@ -33,9 +33,12 @@ func (j *appendJob) unknown() {
 	j.fail(code.Errorf(code.Unknown, "it may still be delivered; retry with the same dedup_id"))
 }
 
-// seams let a test act between the steps of an append. All nil otherwise.
+// seams let a test act between the steps of an append, a recall or a rebuild. All
+// nil otherwise.
 type seams struct {
 	afterScript, afterCommit func()
+	afterMark                func()       // of a recall
+	beforeInsert             func()       // of a rebuild
 	commitError              func() error // instead of the commit
 }
 
@@ -155,12 +158,12 @@ func (s *Saver) sweepable(jobs []*appendJob) (open []*appendJob) {
 // keep hands a message to the sweep before its append is answered; sure: with
 // yes. One without a seq is not known to be stored.
 func (s *Saver) keep(j *appendJob, sure bool) {
-	seq, expires := j.stored.Seq, j.message.ExpiresMs
+	seq, expires, id := j.stored.Seq, j.message.ExpiresMs, j.message.Id
 	if j.repeat.Seq > 0 {
-		seq, expires = j.repeat.Seq, j.repeat.ExpiresMS
+		seq, expires, id = j.repeat.Seq, j.repeat.ExpiresMS, j.repeat.ID
 	}
 	if seq > 0 {
-		s.sweep.table.stored(j.ref, seq, expires, sure, time.Now())
+		s.sweep.table.stored(j.ref, seq, id, expires, sure, time.Now())
 	}
 }
 

@@ -73,14 +73,20 @@ func (s *Saver) commitGroup(ctx context.Context, group []*commit) error {
 	}
 	s.metrics.commits.Observe(time.Since(start).Seconds())
 	s.metrics.commitRows.Observe(float64(rows))
-	if err != nil { // of these rows, or is nobody there?
-		pctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-		defer cancel()
-		if s.ledger.Ping(pctx) != nil {
-			s.commits.away.Store(time.Now().Add(awayFor).UnixNano())
-		}
+	if err != nil {
+		s.lookAway(ctx)
 	}
 	return err
+}
+
+// lookAway finds out after a failed commit: was it of these rows, or is nobody
+// there?
+func (s *Saver) lookAway(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+	defer cancel()
+	if s.ledger.Ping(ctx) != nil {
+		s.commits.away.Store(time.Now().Add(awayFor).UnixNano())
+	}
 }
 
 // isAway is true while the ledger is taken to be away.

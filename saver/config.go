@@ -10,13 +10,14 @@ import (
 
 // Config is the section "saver".
 type Config struct {
-	Redis   RedisConfig   `yaml:"redis" doc:"Redis holds the lanes."`
-	Ledger  LedgerConfig  `yaml:"ledger" doc:"The ledger remembers every accepted message."`
-	Lane    LaneConfig    `yaml:"lane" doc:"Limits of one lane: the messages of one product for one device."`
-	Page    PageConfig    `yaml:"page" doc:"Limits of one page of a lane that a room loads."`
-	Work    WorkConfig    `yaml:"work" doc:"Workers and queues."`
-	Rebuild RebuildConfig `yaml:"rebuild" doc:"How slots are rebuilt from the ledger after a loss of Redis."`
-	Sweep   SweepConfig   `yaml:"sweep" doc:"How messages that nobody acknowledged are delivered again to devices that stayed connected."`
+	Redis    RedisConfig    `yaml:"redis" doc:"Redis holds the lanes."`
+	Ledger   LedgerConfig   `yaml:"ledger" doc:"The ledger remembers every accepted message."`
+	Lane     LaneConfig     `yaml:"lane" doc:"Limits of one lane: the messages of one product for one device."`
+	Page     PageConfig     `yaml:"page" doc:"Limits of one page of a lane that a room loads."`
+	Work     WorkConfig     `yaml:"work" doc:"Workers and queues."`
+	Rebuild  RebuildConfig  `yaml:"rebuild" doc:"How slots are rebuilt from the ledger after a loss of Redis."`
+	Sweep    SweepConfig    `yaml:"sweep" doc:"How messages that nobody acknowledged are delivered again to devices that stayed connected."`
+	Upstream UpstreamConfig `yaml:"upstream" doc:"The log of data that devices send."`
 }
 
 // RedisConfig says where Redis is.
@@ -62,6 +63,7 @@ type WorkConfig struct {
 	Waiters       int             `yaml:"waiters" min:"1" max:"1000000" doc:"Calls that may wait for an ack at once; more are answered RATE_LIMITED."`
 	CursorFlush   config.Duration `yaml:"cursor_flush" min:"1ms" max:"1m" doc:"How long acks may stay out of the ledger."`
 	CursorPending int             `yaml:"cursor_pending" min:"16" max:"10000000" doc:"Lanes whose acks may wait for the ledger; acks for more are answered RATE_LIMITED."`
+	AliasPending  int             `yaml:"alias_pending" min:"16" max:"1000000" doc:"Aliases that tokens name and that may wait for the ledger; the oldest of more are left to their devices' next logins."`
 	StartTimeout  config.Duration `yaml:"start_timeout" min:"100ms" max:"10m" doc:"How long the start waits for Redis and for the ledger."`
 }
 
@@ -80,6 +82,12 @@ type SweepConfig struct {
 	Lookback config.Duration `yaml:"lookback" min:"1s" max:"1h" doc:"How much of the ledger is read when a saver ended: messages that were not acknowledged, up to so long before its last one."`
 }
 
+// UpstreamConfig says how long upstream data is kept. The ledger has days made
+// for 33 days ahead.
+type UpstreamConfig struct {
+	Retention config.Duration `yaml:"retention" min:"1h" max:"720h" doc:"How long data of devices stays readable, and is known when a device sends it again."`
+}
+
 // DefaultConfig is the embedded gateway's.
 func DefaultConfig() Config {
 	return Config{
@@ -89,10 +97,11 @@ func DefaultConfig() Config {
 		Lane:   LaneConfig{MaxMessages: 1000, MaxBytes: 1 << 20},
 		Page:   PageConfig{MaxMessages: 200, MaxBytes: 256 << 10},
 		Work: WorkConfig{Workers: 4, Queue: 8192, Batch: 64, Waiters: 4096,
-			CursorFlush: config.Duration(200 * time.Millisecond), CursorPending: 200000, StartTimeout: config.Duration(5 * time.Second)},
+			CursorFlush: config.Duration(200 * time.Millisecond), CursorPending: 200000, AliasPending: 10000, StartTimeout: config.Duration(5 * time.Second)},
 		Rebuild: RebuildConfig{Workers: 2, Pause: config.Duration(5 * time.Millisecond), Wait: config.Duration(3 * time.Second)},
 		Sweep: SweepConfig{After: config.Duration(2 * time.Second), Lanes: 200000, MaxAge: config.Duration(time.Hour),
 			Lookback: config.Duration(30 * time.Second)},
+		Upstream: UpstreamConfig{Retention: config.Duration(72 * time.Hour)},
 	}
 }
 

@@ -15,6 +15,10 @@
 // What center could not deliver, the sweep does (sweep.go): every lane stays in a
 // bounded table (unsettled.go) until an ack, a room or a register settles it.
 //
+// What devices send goes to the log of their partition in the ledger alone
+// (upstream.go), and is answered after the commit; it is read in the order of
+// seq, in which it becomes visible (upstream_read.go).
+//
 // How it dies: a saver that is killed leaves nothing half done that a retry
 // with the same dedup_id or the next rebuild does not mend; at worst the ledger
 // misses the acks of the last moments, which the devices' own cursors bring

@@ -74,8 +74,8 @@ func TestHotCalls(t *testing.T) {
 	if _, err := api.NewSaverClient(conn).Pending(ctx, &api.PendingRequest{Device: "d", Products: []string{""}}); rpc.FromStatus(err).Field != "product" {
 		t.Fatalf("pending of nothing: %v", err)
 	}
-	if _, err := api.NewSaverClient(conn).Recall(ctx, &api.RecallRequest{Product: "shop", Id: "x"}); status.Code(err) != codes.Unimplemented {
-		t.Fatalf("recall: %v", err)
+	if _, err := api.NewSaverClient(conn).BroadcastLog(ctx, &api.BroadcastLogRequest{Product: "shop"}); status.Code(err) != codes.Unimplemented {
+		t.Fatalf("broadcast log: %v", err)
 	}
 }
 

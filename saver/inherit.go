@@ -106,7 +106,7 @@ func (w *sweep) adopt(ctx context.Context, slots []uint16) error {
 				return errHalfFull
 			}
 			n++
-			w.table.stored(lane.Ref{Product: l.Product, Device: l.Device, Slot: l.Slot}, l.Seq, l.ExpiresMS, true, time.Now())
+			w.table.stored(lane.Ref{Product: l.Product, Device: l.Device, Slot: l.Slot}, l.Seq, "", l.ExpiresMS, true, time.Now())
 			return nil
 		})
 		cancel()

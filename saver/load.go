@@ -60,6 +60,7 @@ func (s *Saver) page(j *loadJob, p lane.Page) *api.LoadResult {
 			continue
 		}
 		s.troubles.unreadable.fine()
+		s.traceLoaded(j.ref, e.Seq, m)
 		r.Messages = append(r.Messages, &api.LaneMessage{Seq: e.Seq, Prev: p.Prevs[i], Message: m})
 	}
 	return r
@@ -72,6 +73,9 @@ const replyBytes = 32 << 20
 func (s *Saver) loadJobOf(it *api.LoadItem, n int) (*loadJob, *code.Error) {
 	if e := checkLane(it.Device, it.Product); e != nil {
 		return nil, e
+	}
+	if it.Alias != "" && !isID(it.Alias) {
+		return nil, code.Invalid("alias", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
 	}
 	ref := lane.RefOf(it.Product, it.Device)
 	most := func(asked uint32, limit int) int {

@@ -19,18 +19,18 @@ type model struct {
 }
 
 type modelMessage struct {
-	seq      uint64
-	text, ck string
+	seq          uint64
+	id, text, ck string
 }
 
-func (m *model) push(p push, seq uint64) {
+func (m *model) push(p push, seq uint64, id string) {
 	for i, w := range m.waits {
 		if p.collapse != "" && w.ck == p.collapse {
 			m.waits = append(m.waits[:i], m.waits[i+1:]...)
 			break
 		}
 	}
-	m.waits = append(m.waits, modelMessage{seq, p.text, p.collapse})
+	m.waits = append(m.waits, modelMessage{seq, id, p.text, p.collapse})
 	if p.dedup != "" {
 		m.dedup[p.dedup] = seq
 	}
@@ -95,7 +95,7 @@ func TestLaneModel(t *testing.T) {
 					rt.Fatalf("push: %v %+v after %d", c, r, last)
 				default:
 					last = r.Seq
-					m.push(p, r.Seq)
+					m.push(p, r.Seq, r.Id)
 					var prev uint64
 					if len(m.waits) > 1 {
 						prev = m.waits[len(m.waits)-2].seq
@@ -112,6 +112,16 @@ func TestLaneModel(t *testing.T) {
 				seq := m.waits[rapid.IntRange(0, len(m.waits)-1).Draw(rt, "upto")].seq
 				s.ack(device, seq)
 				m.ack(seq)
+			},
+			"recall": func(rt *rapid.T) {
+				if len(m.waits) == 0 {
+					rt.Skip("nothing waits")
+				}
+				i := rapid.IntRange(0, len(m.waits)-1).Draw(rt, "which")
+				if got, c := s.take("", m.waits[i].id); c != code.OK || got != "1 of 1" {
+					rt.Fatalf("recall of %+v: %s %v", m.waits[i], got, c)
+				}
+				m.waits = append(m.waits[:i], m.waits[i+1:]...)
 			},
 			"login": func(rt *rapid.T) {
 				cursor := m.acked

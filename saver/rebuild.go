@@ -275,11 +275,13 @@ func (r *rebuilds) recover(ctx context.Context, l *link, slots []uint16) (run st
 			w.want(slots[i], st)
 		}
 	}
-	if len(lost) == 0 {
-		return conn.Run(), false, nil
-	}
+	// Also where nothing is lost: who waits may have seen another run id than this
+	// connection was dialled under.
 	if same, err := conn.Same(ctx); !same {
 		return "", true, errors.Join(errRunChanged, err)
+	}
+	if len(lost) == 0 {
+		return conn.Run(), false, nil
 	}
 	if err := w.read(); err != nil {
 		return "", w.sick, err

@@ -150,6 +150,9 @@ func (w *recovery) flushWhenFull() error {
 }
 
 func (w *recovery) flush() error {
+	if len(w.lanes) > 0 {
+		w.s.seams.at(w.s.seams.beforeInsert)
+	}
 	if err := w.conn.Insert(w.ctx, w.lanes); err != nil {
 		w.sick = true
 		return err

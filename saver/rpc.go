@@ -13,8 +13,8 @@ import (
 	"longlink/saver/lane"
 )
 
-// door is the RPC side. Calls of later chapters (recall, broadcast logs,
-// upstream) are answered UNIMPLEMENTED by the generated code.
+// door is the RPC side. The broadcast log, of a later chapter, is answered
+// UNIMPLEMENTED by the generated code.
 type door struct {
 	api.UnimplementedSaverServer
 	s *Saver
@@ -98,6 +98,7 @@ func (s *Saver) Append(items []*api.AppendItem) []*api.AppendResult {
 	for i, j := range jobs {
 		if j != nil {
 			out[i] = j.result
+			s.traceAppend(j)
 		}
 	}
 	return out
@@ -107,6 +108,7 @@ func (s *Saver) Append(items []*api.AppendItem) []*api.AppendResult {
 func (s *Saver) Load(items []*api.LoadItem) []*api.LoadResult {
 	out := make([]*api.LoadResult, len(items))
 	jobs := make([]*loadJob, len(items))
+	var claims []*claim
 	var wg sync.WaitGroup
 	for i, it := range items {
 		j, e := s.loadJobOf(it, len(items))
@@ -117,7 +119,11 @@ func (s *Saver) Load(items []*api.LoadItem) []*api.LoadResult {
 		wg.Add(1)
 		j.wg, jobs[i] = &wg, j
 		s.loads.put(j)
+		if c := claimOf(it, time.Now()); c != nil {
+			claims = append(claims, c)
+		}
 	}
+	s.claims.hold(claims)
 	wg.Wait()
 	for i, j := range jobs {
 		if j != nil {

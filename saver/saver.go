@@ -31,15 +31,21 @@ type Saver struct {
 	guard    *lifecycle.Group // only its Guard: a panic costs one batch
 	seams    seams
 
-	appends *pool[*appendJob]
-	loads   *pool[*loadJob]
-	acks    *pool[*ackJob]
-	peeks   *pool[*peekJob]
-	commits *commits
-	cursors *cursors
-	waiters *waiters
-	rebuild *rebuilds
-	sweep   *sweep
+	appends  *pool[*appendJob]
+	loads    *pool[*loadJob]
+	acks     *pool[*ackJob]
+	peeks    *pool[*peekJob]
+	removes  *pool[*removeJob]
+	commits  *commits
+	cursors  *cursors
+	claims   *claims
+	turns    turns // of the rare calls
+	waiters  *waiters
+	upstream *upCommits
+	upHeads  *upHeads
+	upReads  *upReads
+	rebuild  *rebuilds
+	sweep    *sweep
 
 	troubles troubles
 
@@ -84,11 +90,12 @@ func newSaver(cfg Config, deps service.Deps, dir string, in *lane.Embedded) (*Sa
 	if s.ledger, err = ledger.Open(lo); err != nil {
 		return nil, fmt.Errorf("%s: %w", cfg.ledgerKey(), err)
 	}
+	s.metrics.countDeadlocks(deps.Registry, s.ledger.Deadlocks)
 	ro := lane.Options{Addr: cfg.Redis.Addr, Username: cfg.Redis.Username, Password: cfg.Redis.Password,
 		SentinelPassword: cfg.Redis.SentinelPassword, DB: cfg.Redis.DB,
 		DialTimeout: cfg.Redis.DialTimeout.Std(), Timeout: cfg.Redis.Timeout.Std(),
-		// A worker of each kind, one for looks, the rebuilds, and some for Ping.
-		Connections: 3*cfg.Work.Workers + 1 + cfg.Rebuild.Workers + 8,
+		// A worker of each kind, one for looks and one for recalls, the rebuilds, and some for Ping.
+		Connections: 3*cfg.Work.Workers + 2 + cfg.Rebuild.Workers + 8,
 		Limits:      lane.Limits{MaxMessages: cfg.Lane.MaxMessages, MaxBytes: int(cfg.Lane.MaxBytes), Dedup: dedupFor}}
 	switch {
 	case in != nil:
@@ -103,9 +110,15 @@ func newSaver(cfg Config, deps service.Deps, dir string, in *lane.Embedded) (*Sa
 	s.loads = newPool(s, "redis.load", w, false, s.load)
 	s.acks = newPool(s, "redis.ack", w, false, s.ack)
 	s.peeks = newPool(s, "redis.peek", 1, false, s.peek)
+	s.removes = newPool(s, "redis.remove", 1, false, s.remove)
 	s.commits = newCommits(s)
 	s.cursors = newCursors(s)
+	s.claims = newClaims(s)
+	s.turns = make(turns, maxTurns)
 	s.waiters = newWaiters(cfg.Work.Waiters, s.metrics)
+	s.upstream = newUpCommits(s)
+	s.upHeads = newUpHeads(s)
+	s.upReads = newUpReads()
 	s.rebuild = newRebuilds(s)
 	s.sweep = newSweep(s)
 	return s, nil
@@ -123,7 +136,7 @@ func (s *Saver) Register(r grpc.ServiceRegistrar) { api.RegisterSaverServer(r, &
 // Figures implements service.Service.
 func (s *Saver) Figures() map[string]float64 {
 	return map[string]float64{
-		"queued":        float64(s.appends.queue.Len() + s.loads.queue.Len() + s.acks.queue.Len()),
+		"queued":        float64(s.appends.queue.Len() + s.loads.queue.Len() + s.acks.queue.Len() + s.upstream.queue.Len()),
 		"unready_slots": float64(s.rebuild.unready()),
 		"sweep_pending": float64(s.sweep.table.len()),
 	}
@@ -142,7 +155,7 @@ func (s *Saver) Check(ctx context.Context) error {
 
 // Run connects to the stores, brings the schema forward and serves until ctx
 // ends. The stop: (1) no more items are taken, those in work are finished,
-// (2) cursors reach the ledger, (3) the ledger's last commits end, (4) the
+// (2) cursors and aliases reach the ledger, (3) the ledger's last commits end, (4) the
 // connections and stores are closed.
 func (s *Saver) Run(ctx context.Context, ready func()) (err error) {
 	defer func() { err = errors.Join(err, s.close()) }()
@@ -159,6 +172,7 @@ func (s *Saver) Run(ctx context.Context, ready func()) (err error) {
 
 	curs := lifecycle.NewGroup(base, s.log, s.deps.Life)
 	curs.Go("saver.cursors", s.cursors.run)
+	curs.Go("saver.claims", s.claims.run)
 
 	front := lifecycle.NewGroup(base, s.log, s.deps.Life)
 	s.rebuild.start(front)
@@ -166,6 +180,8 @@ func (s *Saver) Run(ctx context.Context, ready func()) (err error) {
 	s.loads.queue.Run(base, front)
 	s.acks.queue.Run(base, front)
 	s.peeks.queue.Run(base, front)
+	s.removes.queue.Run(base, front)
+	s.upstream.queue.Run(base, front)
 	s.sweep.start(base, front)
 	ready()
 
@@ -211,7 +227,8 @@ func (s *Saver) links() (all []*link) {
 	all = append(all, s.appends.links...)
 	all = append(all, s.loads.links...)
 	all = append(all, s.acks.links...)
-	return append(all, s.peeks.links...)
+	all = append(all, s.peeks.links...)
+	return append(all, s.removes.links...)
 }
 
 // maintainEvery is how often expired days are dropped and coming ones made.

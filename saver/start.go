@@ -65,6 +65,11 @@ func (s *Saver) open(ctx context.Context) error {
 		}
 		return fmt.Errorf("%s: the schema cannot be brought forward: %w; the user needs the rights to create and alter tables", s.cfg.ledgerKey(), err)
 	}
+	if have, known, err := s.ledger.Schema(ctx); err != nil {
+		return fmt.Errorf("%s: %w", s.cfg.ledgerKey(), err)
+	} else if have > known {
+		s.log.Warn("the ledger's schema is newer than this program, which may work on it; upgrade this program too", "schema", have, "known", known)
+	}
 	if err := s.ledger.Prepare(ctx, time.Now()); err != nil {
 		return fmt.Errorf("%s: the days of the ledger cannot be prepared: %w", s.cfg.ledgerKey(), err)
 	}

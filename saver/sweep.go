@@ -83,7 +83,7 @@ func (w *sweep) run(ctx context.Context) error {
 			case !q.look:
 				w.locate(q)
 			case !w.looks.Put(slot.Key(q.ref.Device), q):
-				w.unanswered(q, code.RateLimited.String())
+				w.unanswered(q, code.RateLimited, "sweep: too many lanes are looked at")
 			}
 		}
 	}
@@ -127,7 +127,7 @@ func (w *sweep) look(_ context.Context, _ int, qs []question) {
 	for i, j := range jobs {
 		switch {
 		case j.err != nil:
-			w.unanswered(qs[i], j.err.Code.String())
+			w.unanswered(qs[i], j.err.Code, "sweep: the lane cannot be looked at")
 		case j.result.Found:
 			w.locate(qs[i])
 		default:
@@ -143,9 +143,9 @@ func (w *sweep) locate(q question) {
 	w.locates.ToOwner(q.ref.Slot, slot.Key(q.ref.Device), time.Now().Add(sweepDeadline), item, func(r *api.LocateResult, err *code.Error) {
 		switch {
 		case err != nil && err.Code == code.Offline:
-			w.settled(q, code.Offline.String())
+			w.settled(q, code.Offline.String(), code.Offline, "sweep: not connected; the next login loads it")
 		case err != nil:
-			w.unanswered(q, err.Code.String())
+			w.unanswered(q, err.Code, "sweep: no register knows where the device is")
 		default:
 			w.deliver(q, r)
 		}
@@ -158,43 +158,46 @@ func (w *sweep) locate(q question) {
 func (w *sweep) deliver(q question, at *api.LocateResult) {
 	room, ok := w.s.deps.Peers.Views().View().Get(cluster.Room, at.Room)
 	if !ok || room.Epoch != at.RoomEpoch {
-		w.unanswered(q, code.NotReady.String())
+		w.unanswered(q, code.NotReady, "sweep: the room is not in the view")
 		return
 	}
 	item := &api.DeliverItem{Meta: &api.Meta{}, Device: q.ref.Device, Product: q.ref.Product, Conn: at.Conn, Epoch: at.Epoch,
 		Message: &api.LaneMessage{Seq: q.seq, Prev: q.seq, Message: &api.Message{}}}
 	w.delivers.Submit(room, slot.Key(q.ref.Device), time.Now().Add(sweepDeadline), item, func(r *api.DeliverResult, err *code.Error) {
 		if err != nil {
-			w.unanswered(q, err.Code.String())
+			w.unanswered(q, err.Code, "sweep: the room does not answer")
 			return
 		}
 		switch r.State {
 		case api.DeliverResult_STATE_HAVE:
-			w.settled(q, "HAVE")
+			w.settled(q, "HAVE", code.OK, "sweep: the room knows of it")
 		case api.DeliverResult_STATE_DUPLICATE:
-			w.settled(q, "DUPLICATE")
+			w.settled(q, "DUPLICATE", code.OK, "sweep: it was sent before")
 		case api.DeliverResult_STATE_SENT:
-			w.settled(q, "SENT")
+			w.settled(q, "SENT", code.OK, "sweep: sent")
 		case api.DeliverResult_STATE_UNBOUND: // a bind loads
-			w.settled(q, "UNBOUND")
+			w.settled(q, "UNBOUND", code.DropUnbound, "sweep: a bind loads it")
 		case api.DeliverResult_STATE_GONE:
 			w.s.metrics.swept("GONE", 1)
+			w.s.traceHanded(q, code.DropGone, "sweep: the room does not have the session any more")
 			w.table.moved(q, time.Now())
 			w.poke()
 		default:
-			w.unanswered(q, "UNSPECIFIED")
+			w.unanswered(q, code.Internal, "sweep: the room answers with a state that is not known")
 		}
 	})
 }
 
-func (w *sweep) settled(q question, result string) {
+func (w *sweep) settled(q question, result string, c code.Code, detail string) {
 	w.s.metrics.swept(result, 1)
+	w.s.traceHanded(q, c, detail)
 	w.table.settled(q)
 	w.poke()
 }
 
-func (w *sweep) unanswered(q question, result string) {
-	w.s.metrics.swept(result, 1)
+func (w *sweep) unanswered(q question, c code.Code, detail string) {
+	w.s.metrics.swept(c.String(), 1)
+	w.s.traceHanded(q, c, detail)
 	w.table.unanswered(q, time.Now())
 	w.poke()
 }

@@ -27,7 +27,7 @@ type trouble struct {
 
 // troubles are those of a saver.
 type troubles struct {
-	commit, void, redis, cursors, unreadable, waiters, inherit *trouble
+	commit, void, redis, cursors, unreadable, waiters, inherit, upstream, upstreamReads, rare, claims *trouble
 }
 
 // calmAfter is how long nothing must go wrong before a trouble is over: one that
@@ -39,13 +39,17 @@ func newTroubles(log *slog.Logger) troubles {
 		return &trouble{log: log, level: level, begin: begin, end: end, quiet: calmAfter}
 	}
 	all := troubles{
-		commit:     t(slog.LevelError, "commits fail; the messages are in Redis, their callers are told UNKNOWN", "commits succeed again"),
-		void:       t(slog.LevelWarn, "Redis changed during appends; their rows are marked void", "appends are not disturbed by Redis any more"),
-		redis:      t(slog.LevelWarn, "Redis cannot be reached; trying on", "Redis is reached again"),
-		cursors:    t(slog.LevelWarn, "cursors cannot be written to the ledger; trying on", "cursors are written to the ledger again"),
-		unreadable: t(slog.LevelError, "a lane holds a message that cannot be read; it is left out", "no unreadable message was met any more"),
-		waiters:    t(slog.LevelWarn, "calls that wait for acks cannot read cursors from the ledger", "cursors are read from the ledger again"),
-		inherit:    t(slog.LevelWarn, "the lanes of a saver that ended cannot be read from the ledger; trying on", "the lanes of a saver that ended were read"),
+		commit:        t(slog.LevelError, "commits fail; the messages are in Redis, their callers are told UNKNOWN", "commits succeed again"),
+		void:          t(slog.LevelWarn, "Redis changed during appends; their rows are marked void", "appends are not disturbed by Redis any more"),
+		redis:         t(slog.LevelWarn, "Redis cannot be reached; trying on", "Redis is reached again"),
+		cursors:       t(slog.LevelWarn, "cursors cannot be written to the ledger; trying on", "cursors are written to the ledger again"),
+		unreadable:    t(slog.LevelError, "a lane holds a message that cannot be read; it is left out", "no unreadable message was met any more"),
+		waiters:       t(slog.LevelWarn, "calls that wait for acks cannot read cursors from the ledger", "cursors are read from the ledger again"),
+		inherit:       t(slog.LevelWarn, "the lanes of a saver that ended cannot be read from the ledger; trying on", "the lanes of a saver that ended were read"),
+		upstream:      t(slog.LevelError, "upstream items cannot be committed; their senders are told UNAVAILABLE and send them again", "upstream items are committed again"),
+		upstreamReads: t(slog.LevelWarn, "the upstream log cannot be read from the ledger", "the upstream log is read again"),
+		rare:          t(slog.LevelWarn, "the ledger fails recalls, look-ups by id and calls for aliases; they are refused UNAVAILABLE", "recalls, look-ups and calls for aliases succeed again"),
+		claims:        t(slog.LevelWarn, "aliases that tokens name cannot be written to the ledger; logins go on, trying on", "aliases that tokens name are written to the ledger again"),
 	}
 	all.inherit.quiet = 0 // success ends it
 	return all

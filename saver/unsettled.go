@@ -49,6 +49,7 @@ type owed struct {
 
 	ref     lane.Ref
 	seq     uint64 // the newest
+	id      string // of it; empty: not known
 	sure    uint64 // the newest whose append was answered yes
 	mark    uint64 // the newest when the wait began
 	cursor  uint64 // the highest ack seen
@@ -67,6 +68,7 @@ type question struct {
 	o   *owed
 	ref lane.Ref
 	seq uint64
+	id  string // for the trace
 	// look: whether the lane holds seq must be known first.
 	look bool
 }
@@ -111,7 +113,7 @@ func (u *unsettled) len() int {
 }
 
 // stored keeps a message. sure: its append was answered yes.
-func (u *unsettled) stored(ref lane.Ref, seq uint64, expiresMS int64, sure bool, now time.Time) {
+func (u *unsettled) stored(ref lane.Ref, seq uint64, id string, expiresMS int64, sure bool, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	o := u.lanes[ref]
@@ -121,7 +123,10 @@ func (u *unsettled) stored(ref lane.Ref, seq uint64, expiresMS int64, sure bool,
 		u.gauge.Set(float64(len(u.lanes)))
 		u.place(o, now.Add(u.after))
 	}
-	o.seq, o.expires, o.last = max(o.seq, seq), max(o.expires, expiresMS), now
+	if seq >= o.seq {
+		o.seq, o.id = seq, id
+	}
+	o.expires, o.last = max(o.expires, expiresMS), now
 	if sure {
 		o.sure = max(o.sure, seq)
 	}
@@ -173,7 +178,7 @@ func (u *unsettled) take(now time.Time, most int) (due []question, expired, aban
 		default:
 			u.out++
 			o.isOut = true
-			due = append(due, question{o: o, ref: o.ref, seq: o.seq, look: o.seq > o.sure})
+			due = append(due, question{o: o, ref: o.ref, seq: o.seq, id: o.id, look: o.seq > o.sure})
 		}
 	}
 	return due, expired, abandoned
@@ -233,7 +238,7 @@ func (u *unsettled) missing(q question, now time.Time) {
 	case o.seq > q.seq:
 		u.renew(o)
 	case o.sure > o.cursor:
-		o.seq = o.sure
+		o.seq, o.id = o.sure, ""
 		u.place(o, now)
 	default:
 		u.remove(o)

@@ -21,7 +21,7 @@ func newTable(t *testing.T, limit int) *table {
 }
 
 func (b *table) store(device string, seq uint64) {
-	b.stored(laneOf(device), seq, b.now.Add(30*time.Minute).UnixMilli(), true, b.now)
+	b.stored(laneOf(device), seq, "", b.now.Add(30*time.Minute).UnixMilli(), true, b.now)
 }
 
 // pass moves the clock on in steps of the wheel until something is due, for at
@@ -165,8 +165,8 @@ func TestGoneIsLookedForAtOnceOnce(t *testing.T) {
 
 func TestExpiryAndAge(t *testing.T) {
 	b := newTable(t, 10)
-	b.stored(laneOf("short"), 5, b.now.Add(time.Second).UnixMilli(), true, b.now)
-	b.stored(laneOf("long"), 6, b.now.Add(24*time.Hour).UnixMilli(), true, b.now)
+	b.stored(laneOf("short"), 5, "", b.now.Add(time.Second).UnixMilli(), true, b.now)
+	b.stored(laneOf("long"), 6, "", b.now.Add(24*time.Hour).UnixMilli(), true, b.now)
 	var expired, abandoned, asked int
 	begin := b.now
 	for b.len() > 0 && b.now.Sub(begin) < 2*time.Hour {
@@ -191,7 +191,7 @@ func TestExpiryAndAge(t *testing.T) {
 func TestUnsureMessages(t *testing.T) {
 	b := newTable(t, 10)
 	b.store("d", 5)
-	b.stored(laneOf("d"), 6, b.now.Add(time.Hour).UnixMilli(), false, b.now)
+	b.stored(laneOf("d"), 6, "", b.now.Add(time.Hour).UnixMilli(), false, b.now)
 	q := b.one(3 * time.Second)
 	if !q.look || q.seq != 6 {
 		t.Fatalf("%+v, want a look for 6", q)
@@ -202,11 +202,11 @@ func TestUnsureMessages(t *testing.T) {
 	}
 	b.settled(q)
 	b.empty()
-	b.stored(laneOf("d"), 7, b.now.Add(time.Hour).UnixMilli(), false, b.now)
+	b.stored(laneOf("d"), 7, "", b.now.Add(time.Hour).UnixMilli(), false, b.now)
 	b.missing(b.one(3*time.Second), b.now)
 	b.empty()
 	// A repeated push that was answered yes makes it sure.
-	b.stored(laneOf("d"), 8, b.now.Add(time.Hour).UnixMilli(), false, b.now)
+	b.stored(laneOf("d"), 8, "", b.now.Add(time.Hour).UnixMilli(), false, b.now)
 	b.store("d", 8)
 	if q = b.one(3 * time.Second); q.look {
 		t.Fatal("a sure message is looked for")

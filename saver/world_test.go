@@ -22,6 +22,7 @@ import (
 	"longlink/pkg/rpc"
 	"longlink/pkg/service"
 	"longlink/pkg/testenv"
+	"longlink/pkg/trace"
 	"longlink/saver/lane"
 )
 
@@ -37,6 +38,7 @@ type world struct {
 	net   *rpc.InProcess
 	views *cluster.Holder
 	lives uint64 // of savers, counted
+	seams seams  // of the savers that start from now on
 }
 
 func newWorld(t testing.TB) *world {
@@ -146,10 +148,11 @@ func (w *world) start(change ...func(*Config)) *running {
 	self := cluster.Instance{Kind: cluster.Saver, ID: fmt.Sprint("saver-", w.lives), Epoch: w.lives}
 	log, life, batches := logTo(w.t), lifecycle.NewMetrics(reg), batch.NewMetrics(reg)
 	peers := rpc.NewPeers(w.net, w.views, rpc.Identity{ID: self.ID, Epoch: self.Epoch}, log, batches, life)
-	s, err := newSaver(cfg, service.Deps{Log: log, Registry: reg, Life: life, Batches: batches, Peers: peers}, w.dir, w.in)
+	s, err := newSaver(cfg, service.Deps{Log: log, Registry: reg, Life: life, Batches: batches, Peers: peers, Trace: trace.New(4096)}, w.dir, w.in)
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	s.seams = w.seams
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() {

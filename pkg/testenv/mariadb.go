@@ -47,7 +47,9 @@ func StartMariaDB(dir string, opts ...Option) (*MariaDBServer, error) {
 		return nil, err
 	}
 	args := append([]string{
-		"--no-defaults", "--datadir=" + data,
+		// At its start each server deletes the temporary tables that it finds: in a
+		// directory that others use, too, also theirs.
+		"--no-defaults", "--datadir=" + data, "--tmpdir=" + dir,
 		"--bind-address=127.0.0.1", "--port=" + strconv.Itoa(port),
 		// Relative to the data directory: the path of a socket may have 107 bytes.
 		"--socket=mariadb.sock", "--pid-file=mariadb.pid",

@@ -24,6 +24,9 @@ var ackLua string
 //go:embed lua/peek.lua
 var peekLua string
 
+//go:embed lua/remove.lua
+var removeLua string
+
 //go:embed lua/insert.lua
 var insertLua string
 
@@ -32,12 +35,12 @@ var finishLua string
 
 // scripts of one store; a redis.Script is only a text and its hash.
 type scripts struct {
-	append, load, ack, peek, insert, finish *redis.Script
+	append, load, ack, peek, remove, insert, finish *redis.Script
 }
 
 func newScripts() scripts {
 	with := func(body string) *redis.Script { return redis.NewScript(commonLua + body) }
-	return scripts{with(appendLua), with(loadLua), with(ackLua), with(peekLua), with(insertLua), with(finishLua)}
+	return scripts{with(appendLua), with(loadLua), with(ackLua), with(peekLua), with(removeLua), with(insertLua), with(finishLua)}
 }
 
 // MaxSeq is the highest seq a script can hold exactly; callers cut what devices

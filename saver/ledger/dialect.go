@@ -9,6 +9,10 @@ type dialect struct {
 	goose       goose.Dialect
 	migrations  string // directory
 
+	// Behind a SELECT whose rows, and the places between them, nobody else may
+	// change before the transaction ends. SQLite's has the whole ledger.
+	forUpdate string
+
 	// Behind INSERT INTO messages: a row that is there stays, a void one lives
 	// again. A live one takes the state_ms that comes, by which Void knows that
 	// it was confirmed. The assignments run from left to right.
@@ -19,7 +23,7 @@ type dialect struct {
 
 var (
 	mysqlDialect = dialect{
-		partitioned: true, goose: goose.DialectMySQL, migrations: "migrations/mysql",
+		partitioned: true, goose: goose.DialectMySQL, migrations: "migrations/mysql", forUpdate: " FOR UPDATE",
 		keepOrRevive: " ON DUPLICATE KEY UPDATE state_ms = IF(state IN (0, 2), VALUES(state_ms), state_ms), state = IF(state = 2, 0, state)",
 		raiseCursor:  " ON DUPLICATE KEY UPDATE day = VALUES(day), changed_ms = IF(VALUES(acked) > acked, VALUES(changed_ms), changed_ms), acked = GREATEST(acked, VALUES(acked))",
 	}

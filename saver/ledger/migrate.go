@@ -6,19 +6,18 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"syscall"
 	"time"
-
-	"github.com/pressly/goose/v3"
 )
 
 //go:embed migrations
 var migrations embed.FS
 
-// Migrate brings the schema forward, one process at a time. A schema newer than
-// this program is refused with a *SchemaError; nothing ever goes back.
+// Migrate brings the schema forward, one process at a time; nothing ever goes
+// back. A schema newer than this program is left as it is where the table
+// schema_compat says, for each version that is too new, that this program can
+// live with it (compat.go); else it is refused with a *SchemaError.
 func (l *Ledger) Migrate(ctx context.Context) error {
 	unlock, err := l.lock(ctx, "longlink_migrate", time.Minute)
 	if err != nil {
@@ -28,11 +27,7 @@ func (l *Ledger) Migrate(ctx context.Context) error {
 }
 
 func (l *Ledger) migrate(ctx context.Context) error {
-	dir, err := fs.Sub(migrations, l.migrations)
-	if err != nil {
-		return err
-	}
-	p, err := goose.NewProvider(l.goose, l.write, dir)
+	p, err := l.provider()
 	if err != nil {
 		return err
 	}
@@ -41,7 +36,7 @@ func (l *Ledger) migrate(ctx context.Context) error {
 		return err
 	}
 	if have > known {
-		return &SchemaError{have, known}
+		return l.livesWith(ctx, have, known)
 	}
 	_, err = p.Up(ctx)
 	return err

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
@@ -31,6 +32,8 @@ type Ledger struct {
 	read  *sql.DB
 	dialect
 	opt Options
+
+	deadlocks atomic.Uint64
 }
 
 // Open makes the ledger's handles; it does not connect yet.

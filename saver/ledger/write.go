@@ -139,24 +139,39 @@ func setState(from, to State, nowMS int64, keys []Key, unconfirmed bool) stateme
 
 // exec runs the statements in one transaction.
 func (l *Ledger) exec(ctx context.Context, all []statement) error {
-	switch len(all) {
-	case 0:
+	if len(all) == 0 {
 		return nil
-	case 1:
-		_, err := l.write.ExecContext(ctx, all[0].query, all[0].args...)
-		return err
 	}
+	return l.again(ctx, func() error {
+		if len(all) == 1 {
+			_, err := l.write.ExecContext(ctx, all[0].query, all[0].args...)
+			return err
+		}
+		return l.inTx(ctx, func(tx *sql.Tx) error {
+			for _, s := range all {
+				if _, err := tx.ExecContext(ctx, s.query, s.args...); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// inTx runs do in one transaction, which is rolled back after an error or a
+// panic.
+func (l *Ledger) inTx(ctx context.Context, do func(*sql.Tx) error) (err error) {
 	tx, err := l.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	for _, s := range all {
-		if _, err := tx.ExecContext(ctx, s.query, s.args...); err != nil {
-			if rerr := tx.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) {
-				err = errors.Join(err, rerr)
-			}
-			return err
+	defer func() {
+		if rerr := tx.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) {
+			err = errors.Join(err, rerr)
 		}
+	}()
+	if err := do(tx); err != nil {
+		return err
 	}
 	return tx.Commit()
 }

@@ -25,17 +25,6 @@ local function measure(key, ck)
   return count, last - first + size, 0, nil
 end
 
--- Takes all[at] out; what follows moves up with its running sum set right. The
--- key is never emptied on the way, or its expiry would be lost.
-local function remove(key, all, at)
-  local _, _, gone = parse(all[at])
-  for i = at + 1, #all do
-    local seq, cum, size, expires, ck, body = parse(all[i])
-    redis.call('LSET', key, i - 2, element(seq, cum - gone, size, expires, ck, string.sub(all[i], body)))
-  end
-  redis.call('RPOP', key)
-end
-
 local function append(a)
   local s, key, dk = tonumber(ARGV[a]), KEYS[tonumber(ARGV[a + 1])], tonumber(ARGV[a + 2])
   if not serves(s) then return {'N'} end
@@ -53,7 +42,7 @@ local function append(a)
     count = count - 1
   end
   if count + 1 > max_count or bytes - freed + size > max_bytes then return {'F', expired} end
-  if at > 0 then remove(key, all, at) end
+  if at > 0 then remove(key, at - 1, all, at) end
 
   local prev, cum = 0, 0
   local last = redis.call('LINDEX', key, -1)

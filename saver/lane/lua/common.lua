@@ -77,3 +77,19 @@ local function keep_until(key, expires)
     redis.call('PEXPIREAT', key, str(expires + 60000))
   end
 end
+
+-- Takes the element at list index `at` out. some[i] is that element, and behind it
+-- are all that follow: their running sums are set right as they move up. Sums
+-- count only from the head on, so nothing follows from taking the head itself.
+local function remove(key, at, some, i)
+  if at == 0 then
+    redis.call('LPOP', key)
+    return
+  end
+  local _, _, gone = parse(some[i])
+  for j = i + 1, #some do
+    local seq, cum, size, expires, ck, body = parse(some[j])
+    redis.call('LSET', key, at + j - i - 1, element(seq, cum - gone, size, expires, ck, string.sub(some[j], body)))
+  end
+  redis.call('RPOP', key)
+end

@@ -1,0 +1,125 @@
+package saver
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"longlink/pkg/api"
+	"longlink/pkg/code"
+	"longlink/pkg/rpc"
+	"longlink/pkg/slot"
+	"longlink/saver/ledger"
+)
+
+// Upstream implements api.SaverServer.
+func (d *door) Upstream(st grpc.BidiStreamingServer[api.UpstreamBatch, api.UpstreamReply]) error {
+	return rpc.ServeBatches(st, func(n uint64, r []*api.UpResult) *api.UpstreamReply {
+		return &api.UpstreamReply{Number: n, Results: r}
+	}, func(_ context.Context, _ *api.BatchHeader, items []*api.UpItem) []*api.UpResult {
+		return d.s.Upstream(items)
+	})
+}
+
+// upJob is the items of one call for one partition, in their order. They are
+// stored together or not at all: were one refused and the device's next one
+// taken, their order would be lost.
+type upJob struct {
+	ups   []*ledger.Up
+	bytes int       // of ext and payload
+	until time.Time // the first deadline among them; zero: none
+	err   *code.Error
+	done  bool
+	wg    *sync.WaitGroup
+}
+
+// Upstream stores data of devices in the log of their partitions; results in
+// the items' order, once the ledger has committed them. Whatever is refused may
+// be sent again under the same up_id, and is stored once.
+func (s *Saver) Upstream(items []*api.UpItem) []*api.UpResult {
+	now := time.Now()
+	out := make([]*api.UpResult, len(items))
+	ups, jobs := make([]*ledger.Up, len(items)), make([]*upJob, len(items))
+	byPart := map[uint16]*upJob{}
+	var parts []uint16
+	var wg sync.WaitGroup
+	for i, it := range items {
+		u, e := s.upOf(it, now)
+		if e != nil {
+			out[i] = &api.UpResult{Result: rpc.ResultOf(e)}
+			continue
+		}
+		j := byPart[u.Part]
+		if j == nil {
+			j = &upJob{wg: &wg}
+			byPart[u.Part], parts = j, append(parts, u.Part)
+		}
+		if d := until(it.Meta); !d.IsZero() && (j.until.IsZero() || d.Before(j.until)) {
+			j.until = d
+		}
+		j.ups, j.bytes = append(j.ups, u), j.bytes+len(u.Ext)+len(u.Payload)
+		ups[i], jobs[i] = u, j
+	}
+	wg.Add(len(parts))
+	for _, p := range parts {
+		s.upstream.put(p, byPart[p])
+	}
+	wg.Wait()
+	for i, j := range jobs {
+		if j != nil {
+			out[i] = upResult(ups[i], j.err)
+		}
+		s.metrics.upstreamed(out[i])
+	}
+	return out
+}
+
+func upResult(u *ledger.Up, e *code.Error) *api.UpResult {
+	if e != nil {
+		return &api.UpResult{Result: rpc.ResultOf(e)}
+	}
+	return &api.UpResult{Seq: u.Seq, Duplicate: u.Duplicate}
+}
+
+// Limits of one item, as in room; the row must fit its columns.
+const (
+	maxUpPayload = 64 << 10
+	maxUpExt     = 8 << 10
+)
+
+// upLate bounds how far received_ms may lie before now. Beyond that some clock
+// is wrong, and data must not expire because of it.
+const upLate = time.Hour
+
+// upOf checks an item and makes its row; the error names the field.
+func (s *Saver) upOf(it *api.UpItem, now time.Time) (*ledger.Up, *code.Error) {
+	if e := checkLane(it.GetDevice(), it.GetProduct()); e != nil {
+		return nil, e
+	}
+	switch {
+	case !isID(it.Kind):
+		return nil, code.Invalid("kind", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
+	case it.UpId == 0:
+		return nil, code.Invalid("up_id", "must not be 0")
+	case it.Flags > 0xff:
+		return nil, code.Invalid("flags", "must fit one byte, not %d", it.Flags)
+	case it.Epoch >= 1<<63:
+		return nil, code.Invalid("epoch", "must be below 2^63")
+	case it.ReceivedMs <= 0:
+		return nil, code.Invalid("received_ms", "must be when the room received it, in Unix milliseconds")
+	case len(it.Ext) > maxUpExt:
+		return nil, code.Errorf(code.PayloadTooLarge, "ext has %d bytes, at most %d can be stored", len(it.Ext), maxUpExt).WithField("ext")
+	case len(it.Payload) > maxUpPayload:
+		return nil, code.Errorf(code.PayloadTooLarge, "the payload has %d bytes, at most %d can be stored", len(it.Payload), maxUpPayload).WithField("payload")
+	}
+	received := min(max(it.ReceivedMs, now.Add(-upLate).UnixMilli()), now.UnixMilli())
+	u := &ledger.Up{Part: slot.Tag(slot.Of(it.Device)), Product: it.Product, Device: it.Device, Kind: it.Kind, UpID: it.UpId,
+		Epoch: it.Epoch, Flags: uint8(it.Flags), ReceivedMS: received, ExpiresMS: received + s.cfg.Upstream.Retention.Std().Milliseconds(),
+		Ext: it.Ext, Payload: it.Payload}
+	if id := it.Meta.GetRequestId(); isID(id) { // another one is for nobody's log, but no reason to refuse data
+		u.RequestID = id
+	}
+	return u, nil
+}
