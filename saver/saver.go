@@ -173,6 +173,7 @@ func (s *Saver) Run(ctx context.Context, ready func()) (err error) {
 	curs := lifecycle.NewGroup(base, s.log, s.deps.Life)
 	curs.Go("saver.cursors", s.cursors.run)
 	curs.Go("saver.claims", s.claims.run)
+	curs.Go("saver.heirs", s.disinherit)
 
 	front := lifecycle.NewGroup(base, s.log, s.deps.Life)
 	s.rebuild.start(front)

@@ -27,7 +27,7 @@ type trouble struct {
 
 // troubles are those of a saver.
 type troubles struct {
-	commit, void, redis, cursors, unreadable, waiters, inherit, upstream, upstreamReads, rare, claims *trouble
+	commit, void, redis, cursors, unreadable, waiters, inherit, upstream, upstreamReads, rare, claims, heirs *trouble
 }
 
 // calmAfter is how long nothing must go wrong before a trouble is over: one that
@@ -50,8 +50,9 @@ func newTroubles(log *slog.Logger) troubles {
 		upstreamReads: t(slog.LevelWarn, "the upstream log cannot be read from the ledger", "the upstream log is read again"),
 		rare:          t(slog.LevelWarn, "the ledger fails recalls, look-ups by id and calls for aliases; they are refused UNAVAILABLE", "recalls, look-ups and calls for aliases succeed again"),
 		claims:        t(slog.LevelWarn, "aliases that tokens name cannot be written to the ledger; logins go on, trying on", "aliases that tokens name are written to the ledger again"),
+		heirs:         t(slog.LevelWarn, "the aliases of deleted products cannot be removed from the ledger; trying on", "the aliases of deleted products are removed"),
 	}
-	all.inherit.quiet = 0 // success ends it
+	all.inherit.quiet, all.heirs.quiet = 0, 0 // success ends them
 	return all
 }
 

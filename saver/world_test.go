@@ -37,12 +37,13 @@ type world struct {
 	// The cluster around the savers: nobody, unless a test sets views.
 	net   *rpc.InProcess
 	views *cluster.Holder
+	known *products
 	lives uint64 // of savers, counted
 	seams seams  // of the savers that start from now on
 }
 
 func newWorld(t testing.TB) *world {
-	return &world{t: t, cfg: testConfig(), dir: t.TempDir(), net: &rpc.InProcess{}, views: cluster.NewHolder()}
+	return &world{t: t, cfg: testConfig(), dir: t.TempDir(), net: &rpc.InProcess{}, views: cluster.NewHolder(), known: newProducts()}
 }
 
 // worlds runs the body on the embedded stores and on real ones.
@@ -148,7 +149,7 @@ func (w *world) start(change ...func(*Config)) *running {
 	self := cluster.Instance{Kind: cluster.Saver, ID: fmt.Sprint("saver-", w.lives), Epoch: w.lives}
 	log, life, batches := logTo(w.t), lifecycle.NewMetrics(reg), batch.NewMetrics(reg)
 	peers := rpc.NewPeers(w.net, w.views, rpc.Identity{ID: self.ID, Epoch: self.Epoch}, log, batches, life)
-	s, err := newSaver(cfg, service.Deps{Log: log, Registry: reg, Life: life, Batches: batches, Peers: peers, Trace: trace.New(4096)}, w.dir, w.in)
+	s, err := newSaver(cfg, service.Deps{Log: log, Registry: reg, Life: life, Batches: batches, Peers: peers, Directory: w.known, Trace: trace.New(4096)}, w.dir, w.in)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -93,3 +93,25 @@ func (l *Ledger) AliasDevices(ctx context.Context, product, alias, after string,
 	}
 	return all, errors.Join(rows.Err(), rows.Close())
 }
+
+// DropAliases removes the aliases of a product that were made before a time in
+// Unix ms, some hundred at a time, each time letting others go first.
+func (l *Ledger) DropAliases(ctx context.Context, product string, before int64) error {
+	q := "DELETE FROM aliases WHERE (product, alias, device) IN (SELECT product, alias, device FROM aliases WHERE product = ? AND created_ms < ? LIMIT ?)"
+	if l.partitioned {
+		q = "DELETE FROM aliases WHERE product = ? AND created_ms < ? LIMIT ?"
+	}
+	for {
+		var n int64
+		err := l.again(ctx, func() error {
+			res, err := l.write.ExecContext(ctx, q, product, before, deleteRows)
+			if err == nil {
+				n, err = res.RowsAffected()
+			}
+			return err
+		})
+		if err != nil || n < deleteRows {
+			return err
+		}
+	}
+}
