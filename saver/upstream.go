@@ -2,6 +2,7 @@ package saver
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,15 +25,47 @@ func (d *door) Upstream(st grpc.BidiStreamingServer[api.UpstreamBatch, api.Upstr
 }
 
 // upJob is the items of one call for one partition, in their order. They are
-// stored together or not at all: were one refused and the device's next one
-// taken, their order would be lost.
+// stored together or not at all, but for those that are late: were one refused
+// and the device's next one taken, their order would be lost.
 type upJob struct {
 	ups   []*ledger.Up
-	bytes int       // of ext and payload
-	until time.Time // the first deadline among them; zero: none
+	until []time.Time // the deadline of each; zero: none
+	bytes int         // of ext and payload
+	late  map[*ledger.Up]bool
 	err   *code.Error
 	done  bool
 	wg    *sync.WaitGroup
+}
+
+// inTime is what is to be stored. An item whose time is over, and whatever its
+// device has of the same product behind it, is late: nobody else's is.
+func (j *upJob) inTime(now time.Time) []*ledger.Up {
+	var behind map[[2]string]bool
+	for i, u := range j.ups {
+		lane := [2]string{u.Device, u.Product}
+		if !behind[lane] && (j.until[i].IsZero() || !now.After(j.until[i])) {
+			continue
+		}
+		if behind == nil {
+			behind, j.late = map[[2]string]bool{}, map[*ledger.Up]bool{}
+		}
+		behind[lane], j.late[u] = true, true
+	}
+	if j.late == nil {
+		return j.ups
+	}
+	return slices.DeleteFunc(slices.Clone(j.ups), func(u *ledger.Up) bool { return j.late[u] })
+}
+
+// result is the answer for one of the items, once the job is done.
+func (j *upJob) result(u *ledger.Up) *api.UpResult {
+	switch {
+	case j.late[u]:
+		return &api.UpResult{Result: rpc.ResultOf(code.Errorf(code.Deadline, "waited too long in the saver; nothing was done"))}
+	case j.err != nil:
+		return &api.UpResult{Result: rpc.ResultOf(j.err)}
+	}
+	return &api.UpResult{Seq: u.Seq, Duplicate: u.Duplicate}
 }
 
 // Upstream stores data of devices in the log of their partitions; results in
@@ -56,10 +89,7 @@ func (s *Saver) Upstream(items []*api.UpItem) []*api.UpResult {
 			j = &upJob{wg: &wg}
 			byPart[u.Part], parts = j, append(parts, u.Part)
 		}
-		if d := until(it.Meta); !d.IsZero() && (j.until.IsZero() || d.Before(j.until)) {
-			j.until = d
-		}
-		j.ups, j.bytes = append(j.ups, u), j.bytes+len(u.Ext)+len(u.Payload)
+		j.ups, j.until, j.bytes = append(j.ups, u), append(j.until, until(it.Meta)), j.bytes+len(u.Ext)+len(u.Payload)
 		ups[i], jobs[i] = u, j
 	}
 	wg.Add(len(parts))
@@ -69,18 +99,11 @@ func (s *Saver) Upstream(items []*api.UpItem) []*api.UpResult {
 	wg.Wait()
 	for i, j := range jobs {
 		if j != nil {
-			out[i] = upResult(ups[i], j.err)
+			out[i] = j.result(ups[i])
 		}
 		s.metrics.upstreamed(out[i])
 	}
 	return out
-}
-
-func upResult(u *ledger.Up, e *code.Error) *api.UpResult {
-	if e != nil {
-		return &api.UpResult{Result: rpc.ResultOf(e)}
-	}
-	return &api.UpResult{Seq: u.Seq, Duplicate: u.Duplicate}
 }
 
 // Limits of one item, as in room; the row must fit its columns.

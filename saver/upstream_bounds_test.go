@@ -125,30 +125,42 @@ func upCount(t *testing.T, reg *prometheus.Registry, result string) float64 {
 	return 0
 }
 
-// An item that waited too long is not stored, and neither is what came with it
-// for the same partition: its device's order.
+// An item that waited too long is not stored, and neither is what came behind it
+// of the same device and product: their order. It costs no other one of the
+// partition anything.
 func TestUpstreamTooLate(t *testing.T) {
 	w := embeddedWorld(t)
 	h := hold(w.start())
 	first := h.send(upItem("d", 1))
 	<-h.entered
-	hasty, behind := upItem("d", 2), upItem("d", 3)
-	hasty.Meta.RemainingMs = 1
-	late := h.send(hasty, behind)
-	eventually(t, "it is queued", func() bool { return h.upstream.queue.Len() == 1 })
+	hasty, behind, other, neighbour := upItem("d", 2), upItem("d", 3), upItem("d", 4), upItem(deviceIn(partOf("d"), 0), 1)
+	hasty.Meta.RemainingMs, other.Product, neighbour.Meta.RemainingMs = 1, "news", 60_000
+	before := upItem(neighbour.Device, 2)
+	before.Product = "news"
+	late := h.send(before, hasty, behind, other, neighbour)
+	alone := upItem("d", 2)
+	alone.Meta.RemainingMs = 1
+	all := h.send(alone)
+	eventually(t, "it is queued", func() bool { return h.upstream.queue.Len() == 2 })
 	waited := time.NewTimer(10 * time.Millisecond)
 	<-waited.C
 	h.open()
 	if r := (<-first)[0]; codeOf(r) != code.OK {
 		t.Errorf("the first: %v", r)
 	}
-	for _, r := range <-late {
-		if codeOf(r) != code.Deadline {
-			t.Errorf("late: %v", r)
+	for i, r := range <-late {
+		if want := []code.Code{code.OK, code.Deadline, code.Deadline, code.OK, code.OK}[i]; codeOf(r) != want || (want == code.OK) != (r.Seq > 0) {
+			t.Errorf("item %d: %v, want %s", i, r, want)
 		}
 	}
-	if rows := w.log(partOf("d")); len(rows) != 1 {
-		t.Errorf("%d rows", len(rows))
+	if r := (<-all)[0]; codeOf(r) != code.Deadline {
+		t.Errorf("nothing but late: %v", r)
+	}
+	if rows := w.log(partOf("d")); len(rows) != 4 {
+		t.Errorf("%d rows: %+v", len(rows), rows)
+	}
+	if n := h.upstream.bytes.Load(); n != 0 {
+		t.Errorf("%d bytes are left", n)
 	}
 }
 

@@ -97,11 +97,12 @@ func (c *upCommits) commit(ctx context.Context, jobs []*upJob) {
 	var group []*upJob
 	var ups []*ledger.Up
 	for _, j := range jobs {
-		if !j.until.IsZero() && now.After(j.until) {
-			c.answer([]*upJob{j}, code.Errorf(code.Deadline, "waited too long in the saver; nothing was done"))
+		fresh := j.inTime(now)
+		if len(fresh) == 0 {
+			c.answer([]*upJob{j}, nil)
 			continue
 		}
-		group, ups = append(group, j), append(ups, j.ups...)
+		group, ups = append(group, j), append(ups, fresh...)
 	}
 	if len(group) == 0 {
 		return

@@ -39,14 +39,16 @@ const (
 //
 // Any other answer is one of:
 //
-//   - a *code.Error of 4000-4999: it was not stored, and the same would be
-//     refused again. FAILED_PRECONDITION: this server takes no upstream data.
-//     UNBOUND: the product is not, or no longer, bound. PAYLOAD_TOO_LARGE: the
-//     body is longer than the server's frames, or than MaxSendBytes.
+//   - a *code.Error of 4000-4999: the same would be refused again. It was not
+//     stored, unless it was on its way when the product was taken off or the
+//     connection broke, and the next one refuses it: then it may have been.
+//     FAILED_PRECONDITION: this server takes no upstream data. UNBOUND: the
+//     product is not, or no longer, bound. PAYLOAD_TOO_LARGE: the body is longer
+//     than the server's frames, or than MaxSendBytes.
 //   - a *code.Error RATE_LIMITED: MaxSends or MaxSendBytes wait for an answer
 //     already. Nothing was sent; try again when one of them has returned.
 //   - ctx's error, or ErrClosed: the Send was given up, and later ones go on
-//     without it. It may have been stored.
+//     without it. It may have been stored, or be stored yet, after later ones.
 //
 // body must not be changed until Send returns.
 func (c *Client) Send(ctx context.Context, product, kind string, flags SendFlags, body []byte) error {

@@ -52,6 +52,10 @@ func (l *Ledger) lock(ctx context.Context, name string, wait time.Duration) (unl
 	if err != nil {
 		return nil, err
 	}
+	// It says nothing while the lock is held, however long a migration takes.
+	if _, err := conn.ExecContext(ctx, "SET wait_timeout = 28800"); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
 	// The name is per server, the ledger a database: the lock carries both.
 	var got sql.NullInt64
 	err = conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT(?, '.', DATABASE()), ?)", name, int(wait.Seconds())).Scan(&got)
@@ -63,7 +67,8 @@ func (l *Ledger) lock(ctx context.Context, name string, wait time.Duration) (unl
 	}
 	return func() error {
 		_, err := conn.ExecContext(context.WithoutCancel(ctx), "DO RELEASE_LOCK(CONCAT(?, '.', DATABASE()))", name)
-		return errors.Join(err, conn.Close())
+		_, serr := conn.ExecContext(context.WithoutCancel(ctx), "SET wait_timeout = ?", int(l.opt.Silence.Seconds()))
+		return errors.Join(err, serr, conn.Close())
 	}, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ import (
 const (
 	upDevices = 200
 	upSends   = 20  // by each device
+	upBurst   = 10  // at once: order is lost only among those
 	upRate    = 800 // a second
 )
 
@@ -54,7 +56,7 @@ func upstream(t *testing.T, s *Site, kills ...func()) {
 	api := s.API(t, "")
 	readers := map[string]*upReader{}
 	for _, p := range u.products {
-		r := &upReader{ids: map[string]int{}, seen: map[string][]int{}}
+		r := &upReader{ids: map[string]int{}, seen: map[string][]int{}, ups: map[string][]uint64{}}
 		readers["client "+p] = r
 		group.Go("events", func(ctx context.Context) error {
 			return api.Events(ctx, client.EventsRequest{Product: p, Since: time.Minute}, r.take)
@@ -89,9 +91,9 @@ func upstream(t *testing.T, s *Site, kills ...func()) {
 		await(t, name+" to read everything", 30*time.Second, func() error { return r.missing(upDevices * upSends / 2) })
 		r.check(t, name)
 	}
-	shown := &upReader{ids: map[string]int{}, seen: map[string][]int{}}
+	shown := &upReader{ids: map[string]int{}, seen: map[string][]int{}, ups: map[string][]uint64{}}
 	await(t, "longlink events to show everything", 30*time.Second, func() error {
-		*shown = upReader{ids: map[string]int{}, seen: map[string][]int{}}
+		*shown = upReader{ids: map[string]int{}, seen: map[string][]int{}, ups: map[string][]uint64{}}
 		if err := shown.lines(log); err != nil {
 			return err
 		}
@@ -113,31 +115,39 @@ func upstream(t *testing.T, s *Site, kills ...func()) {
 
 // send starts all devices' sends; the channel closes when the last is confirmed.
 func (u *Ups) send(ctx context.Context) <-chan struct{} {
-	limit := rate.NewLimiter(upRate, 10)
+	limit := rate.NewLimiter(upRate, upBurst)
 	var wg sync.WaitGroup
 	for _, d := range u.traffic.devices {
 		wg.Go(func() {
-			for i := range upSends {
-				if limit.Wait(ctx) != nil {
+			for i := 0; i < upSends; i += upBurst {
+				if limit.WaitN(ctx, upBurst) != nil {
 					return
 				}
-				sctx, cancel := context.WithTimeout(ctx, 60*time.Second)
-				err := d.client.Send(sctx, u.products[i%2], "reading", sdk.SendText, []byte(strconv.Itoa(i/2)))
-				cancel()
-				if ctx.Err() != nil {
-					return
+				var burst sync.WaitGroup
+				for n := i; n < i+upBurst; n++ {
+					burst.Go(func() { u.one(ctx, d.id, d.client, n) })
 				}
-				if err != nil {
-					u.t.Errorf("%s, send %d: %v", d.id, i, err)
-					return
-				}
-				u.confirmed.Add(1)
+				burst.Wait()
 			}
 		})
 	}
 	done := make(chan struct{})
 	go func() { wg.Wait(); close(done) }()
 	return done
+}
+
+// one sends the n-th of a device.
+func (u *Ups) one(ctx context.Context, device string, c *sdk.Client, n int) {
+	sctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	err := c.Send(sctx, u.products[n%2], "reading", sdk.SendText, []byte(strconv.Itoa(n/2)))
+	switch {
+	case ctx.Err() != nil:
+	case err != nil:
+		u.t.Errorf("%s, send %d: %v", device, n, err)
+	default:
+		u.confirmed.Add(1)
+	}
 }
 
 // cut breaks a connection every 100 ms, half of them with a reset.
@@ -158,8 +168,9 @@ func (u *Ups) cut(ctx context.Context) {
 type upReader struct {
 	mu    sync.Mutex
 	total int
-	ids   map[string]int   // how often an event came
-	seen  map[string][]int // by device
+	ids   map[string]int      // how often an event came
+	seen  map[string][]int    // by device
+	ups   map[string][]uint64 // up_ids by device
 }
 
 func (r *upReader) take(e client.Event) error {
@@ -174,7 +185,7 @@ func (r *upReader) take(e client.Event) error {
 	}
 	r.total++
 	r.ids[e.ID]++
-	r.seen[e.Device] = append(r.seen[e.Device], n)
+	r.seen[e.Device], r.ups[e.Device] = append(r.seen[e.Device], n), append(r.ups[e.Device], e.UpID)
 	return nil
 }
 
@@ -208,7 +219,7 @@ func (r *upReader) missing(want int) error {
 	return nil
 }
 
-// check: every one once, those of a device in order.
+// check: every one once, those of a device in the order of up_id.
 func (r *upReader) check(t *testing.T, name string) {
 	t.Helper()
 	r.mu.Lock()
@@ -222,8 +233,12 @@ func (r *upReader) check(t *testing.T, name string) {
 		t.Errorf("%s: events of %d devices, want %d", name, len(r.seen), upDevices)
 	}
 	for device, seen := range r.seen {
-		ok := len(seen) == upSends/2
-		for i, n := range seen {
+		if !slices.IsSorted(r.ups[device]) {
+			t.Errorf("%s: the up_ids of %s are out of order: %v", name, device, r.ups[device])
+		}
+		sorted := slices.Sorted(slices.Values(seen))
+		ok := len(sorted) == upSends/2
+		for i, n := range sorted {
 			ok = ok && n == i
 		}
 		if !ok {
