@@ -22,7 +22,8 @@
 // announcement ends with a [TakenOverError], which ends the process.
 //
 // Client.Views can be asked to look again (relist.go), at most four times a
-// second: a watch may be late, or hang without an error.
+// second: a watch may be late, or hang without an error. [Client.Bury] takes out
+// what an embedded gateway's last life has left.
 //
 // # The shrink guard
 //

@@ -2,6 +2,7 @@ package register
 
 import (
 	"context"
+	"time"
 
 	"longlink/pkg/api"
 	"longlink/pkg/cluster"
@@ -41,7 +42,9 @@ func (r *Register) evict(ctx context.Context, _ int, list []eviction) {
 		result := "told"
 		if err != nil {
 			result = "failed"
-			r.log.Warn("a room was not told of displaced sessions", "room", room.id, "sessions", len(items), "err", err)
+			if r.rooms.complain(room, time.Now()) {
+				r.log.Warn("a room is not told of displaced sessions; further ones are only counted for a minute", "room", room.id, "sessions", len(items), "err", err)
+			}
 		}
 		r.metrics.evictions.WithLabelValues(result).Add(float64(len(items)))
 	}

@@ -106,6 +106,25 @@ func TestARoomThatRefusesAnEvictionIsCounted(t *testing.T) {
 	w.await("the failure", func() bool { return metric(t, w.metrics, "longlink_register_evictions_total", "failed") == 1 })
 }
 
+// A room that died fills no log, however many of its devices log in elsewhere.
+func TestARoomIsComplainedAboutOnceAMinute(t *testing.T) {
+	r, now := newRooms(), time.Now()
+	said := func(k roomKey, at time.Duration) bool { return r.complain(k, now.Add(at)) }
+	a, b := roomKey{"a", 1}, roomKey{"b", 1}
+	if !said(a, 0) || said(a, 0) || said(a, untoldEvery-1) {
+		t.Error("the first one is said, and nothing more for a minute")
+	}
+	if !said(b, time.Second) || !said(roomKey{"a", 2}, time.Second) {
+		t.Error("another room, or another life of it, was not said")
+	}
+	if !said(a, untoldEvery) || said(a, untoldEvery+1) {
+		t.Error("after a minute it is said once more")
+	}
+	if said(a, 2*untoldEvery-1); len(r.untold) != 1 {
+		t.Errorf("%d rooms are remembered, want the one that still fails", len(r.untold))
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	w := ready(t, nil, "a")
 	w.put(sess{"a", 1, 5}.of("d", "p"))

@@ -15,7 +15,12 @@ type rooms struct {
 
 	mu     sync.Mutex
 	hidden map[roomKey]time.Time
+	untold map[roomKey]time.Time // when the log last said that they could not be told
 }
+
+// untoldEvery is how often the log says of one room that it is not told of
+// displaced sessions: each of its devices that logs in elsewhere is such a case.
+const untoldEvery = time.Minute
 
 // presence is what the view says of a session's room.
 type presence int
@@ -30,7 +35,7 @@ const (
 )
 
 func newRooms() *rooms {
-	r := &rooms{hidden: map[roomKey]time.Time{}}
+	r := &rooms{hidden: map[roomKey]time.Time{}, untold: map[roomKey]time.Time{}}
 	r.live.Store(&map[string]uint64{})
 	return r
 }
@@ -98,4 +103,21 @@ func (r *rooms) expired(before time.Time) map[roomKey]bool {
 		}
 	}
 	return out
+}
+
+// complain notes that a room could not be told, and is true when the log has not
+// said so for untoldEvery.
+func (r *rooms) complain(k roomKey, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for other, at := range r.untold {
+		if now.Sub(at) >= untoldEvery {
+			delete(r.untold, other)
+		}
+	}
+	if _, ok := r.untold[k]; ok {
+		return false
+	}
+	r.untold[k] = now
+	return true
 }

@@ -27,7 +27,9 @@ type fakeRegister struct {
 	deletes  []*api.SessionItem
 	refilled []*api.RefilledRequest
 	asked    int
-	waits    bool // the answer to that; ends with the next refill
+	waits    bool          // the answer to that; ends with the next refill
+	begun    int           // refills that were reported, taken or not
+	hold     chan struct{} // they are answered when it is closed; nil: at once
 }
 
 func (f *fakeRegister) Update(s grpc.BidiStreamingServer[api.SessionBatch, api.SessionReply]) error {
@@ -66,7 +68,21 @@ func (f *fakeRegister) update(it *api.SessionItem) *api.SessionResult {
 	return &api.SessionResult{WinnerRoom: f.sessions[s.Device].Room, WinnerEpoch: f.sessions[s.Device].Epoch}
 }
 
-func (f *fakeRegister) Refilled(_ context.Context, req *api.RefilledRequest) (*api.RefilledReply, error) {
+func (f *fakeRegister) Refilled(ctx context.Context, req *api.RefilledRequest) (*api.RefilledReply, error) {
+	var hold chan struct{}
+	f.set(func(f *fakeRegister) {
+		if len(req.Slots) > 0 {
+			f.begun++
+			hold = f.hold
+		}
+	})
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(req.Slots) == 0 { // the question whether the room is waited for

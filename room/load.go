@@ -8,7 +8,8 @@ import (
 )
 
 // startLoad asks saver for a page: after the device's own cursor at login,
-// later after what was sent, as much as the window has free.
+// later after what was sent, as much as the window has free, one message at least:
+// with a closed window it tells whether there is more.
 func (c *conn) startLoad(ln *lane) {
 	r := c.loop.room
 	ln.loading = true
@@ -18,7 +19,7 @@ func (c *conn) startLoad(ln *lane) {
 	}
 	messages, bytes := ln.free(r.window)
 	item := &api.LoadItem{Meta: &api.Meta{}, Device: c.device, Product: ln.product, After: after, Login: !ln.loaded,
-		MaxMessages: uint32(messages), MaxBytes: uint32(bytes)}
+		MaxMessages: uint32(max(messages, 1)), MaxBytes: uint32(max(bytes, 1))}
 	if !ln.loaded && ln.alias != nil {
 		item.Alias = *ln.alias
 	}

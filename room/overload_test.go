@@ -99,7 +99,11 @@ func TestAcceptSurvivesWantOfDescriptors(t *testing.T) {
 	d.ping()
 	restore()
 	late.hello(w, "late")
-	late.welcome()
+	if _, _, ok := late.frame(); !ok {
+		// Something else gave a descriptor back, which was enough to accept it, and
+		// not for gnet's duplicate.
+		w.login("late")
+	}
 	eventually(t, "both are counted", func() bool { return w.room.connections.Load() == 2 })
 }
 

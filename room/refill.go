@@ -2,6 +2,7 @@ package room
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"longlink/pkg/api"
@@ -47,8 +48,8 @@ func (r *Room) refillLoop(ctx context.Context) error {
 		for s := range uint16(slot.Count) {
 			i, ok := v.Owner(cluster.Register, s)
 			o := owner{i.ID, i.Epoch, i.Entered}
-			if told[s] == o {
-				continue
+			if told[s] == o || i.Held && told[s].id == o.id && told[s].epoch == o.epoch {
+				continue // of a held one the registry's record does not say when it came in
 			}
 			told[s] = owner{} // also when it comes back later: it missed something
 			if ok {
@@ -79,7 +80,7 @@ func (r *Room) refillLoop(ctx context.Context) error {
 }
 
 // refillRound fills all registers side by side and returns those that took
-// everything; it ends early when a newer view is there.
+// everything; it ends early when a newer view shows other stays than v.
 func (r *Room) refillRound(ctx context.Context, v *cluster.View, need map[owner][]uint16, unfound [slot.Count]bool) map[owner][]uint16 {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -97,22 +98,41 @@ func (r *Room) refillRound(ctx context.Context, v *cluster.View, need map[owner]
 		})
 	}
 	done := map[owner][]uint16{}
-	changed := r.deps.Peers.Views().Changed(v)
-	for range need {
+	views := r.deps.Peers.Views()
+	changed := views.Changed(v)
+	for left := len(need); left > 0; {
 		select {
 		case out := <-outcomes:
+			left--
 			if out.ok {
 				done[out.o] = need[out.o]
 			}
-			continue
 		case <-changed:
+			now := views.View()
+			if changed = views.Changed(now); !r.sameStays(v, now) {
+				left = 0
+			}
 		case <-ctx.Done():
+			left = 0
 		}
-		break
 	}
 	g.Cancel()
 	_ = g.Wait() // its tasks return no error
 	return done
+}
+
+// sameStays is true when what a refill rests on is the same in two views: the
+// registers' stays and this room's own. Rounds that ended with every view would
+// never come to their end where instances of other kinds come and go.
+func (r *Room) sameStays(a, b *cluster.View) bool {
+	self, was := a.Get(cluster.Room, r.self.ID)
+	now, is := b.Get(cluster.Room, r.self.ID)
+	if was != is || self.Epoch != now.Epoch || self.Entered != now.Entered || self.Held != now.Held {
+		return false
+	}
+	return slices.EqualFunc(a.Kind(cluster.Register), b.Kind(cluster.Register), func(a, b cluster.Instance) bool {
+		return a.ID == b.ID && a.Epoch == b.Epoch && a.Entered == b.Entered
+	})
 }
 
 // refill sends the sessions of the slots to their new owner and then tells it

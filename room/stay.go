@@ -102,12 +102,8 @@ func (t reloadTask) run(l *loop) {
 		return
 	}
 	for i := range c.lanes {
-		switch ln := &c.lanes[i]; {
-		case !ln.loaded || ln.loading || ln.loadAt != 0: // a load is to come
-		case ln.open(l.room.window) && c.takesPushes():
-			c.startLoad(ln)
-		default:
-			ln.known = max(ln.known, ln.sent+1) // when the window opens
+		if ln := &c.lanes[i]; ln.loaded && !ln.loading && ln.loadAt == 0 { // else a load is to come
+			c.startLoad(ln) // its window may be closed: then it finds out what is to come
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"fmt"
 	"testing"
 
 	"longlink/pkg/api"
@@ -77,6 +78,47 @@ func TestARoomThatWasAwayTellsEverythingAndLooksAtItsLanes(t *testing.T) {
 	}
 }
 
+// TestAClosedWindowIsLookedAtOnce: the device has not acknowledged what it got. What
+// was stored meanwhile comes with its ack, and when there is nothing more nobody
+// looks again.
+func TestAClosedWindowIsLookedAtOnce(t *testing.T) {
+	for name, more := range map[string]bool{"more was stored": true, "nothing was stored": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, func(c *Config) { c.LaneWindow = 1 })
+			w.refills(1)
+			w.enters(10, 5, false)
+			w.refills(2)
+			m := w.saver.append("d", "demo", &api.Message{Id: "first", Payload: []byte("x"), Qos: 1})
+			d := w.login("d", wire.Binding{Product: "demo"})
+			d.push()
+			loads := func() (n int) { w.saver.set(func(f *fakeSaver) { n = len(f.loads) }); return n }
+			w.enters(11, 0, false)
+			w.asked()
+			want := 2
+			if more {
+				w.saver.append("d", "demo", &api.Message{Id: "second", Payload: []byte("x"), Qos: 1})
+				want = 3
+			}
+			w.enters(12, 12, false)
+			w.refills(3)
+			eventually(t, "the lane is looked at", func() bool { return loads() == 2 })
+			d.ack("demo", m.Seq)
+			if more {
+				if p := d.push(); string(p.ID) != "second" {
+					t.Errorf("pushed %s", p.ID)
+				}
+			}
+			eventually(t, "the ack has arrived", func() bool { return w.saver.acked("d", "demo") == m.Seq })
+			for range 3 { // longer than retry_max each
+				w.asked()
+			}
+			if n := loads(); n != want {
+				t.Errorf("%d loads, want %d", n, want)
+			}
+		})
+	}
+}
+
 // TestAHeldRoomWasNotAway: nobody has missed it.
 func TestAHeldRoomWasNotAway(t *testing.T) {
 	w := newWorld(t, nil)
@@ -103,6 +145,78 @@ func TestARegisterThatWaitsIsToldAgain(t *testing.T) {
 	}
 	w.asked()
 	w.refills(2)
+}
+
+// TestARefillOutlivesViewsOfOthers: instances of other kinds come and go all the
+// time; a refill that began anew with each would never end.
+func TestARefillOutlivesViewsOfOthers(t *testing.T) {
+	w := newWorld(t, nil)
+	w.refills(1)
+	hold := make(chan struct{})
+	begun := func() (n int) { w.reg.set(func(f *fakeRegister) { n = f.begun }); return n }
+	w.reg.set(func(f *fakeRegister) { f.hold = hold })
+	w.enters(10, 5, false)
+	eventually(t, "it is under way", func() bool { return begun() == 2 })
+	for n := range uint64(20) {
+		w.views.Set(w.views.View().Next(11+n, append(w.views.View().All(),
+			cluster.Instance{Kind: cluster.Center, ID: fmt.Sprint("center-", n), Epoch: 1})))
+	}
+	close(hold)
+	if r := w.refills(2); r.ViewRevision != 10 {
+		t.Errorf("told under %d", r.ViewRevision)
+	}
+	w.asked()
+	if n := begun(); n != 2 {
+		t.Errorf("it was begun %d times", n-1)
+	}
+}
+
+// TestAHeldRegisterIsNotToldAgain: too many of them vanished at once, and the view
+// keeps this one. A round for a dead one would hold up the questions to the others.
+func TestAHeldRegisterIsNotToldAgain(t *testing.T) {
+	w := newWorld(t, nil)
+	w.refills(1)
+	all := w.views.View().All()
+	held := func(yes bool, entered int64) {
+		for i := range all {
+			if all[i].Kind == cluster.Register {
+				all[i].Held, all[i].Entered = yes, entered
+			}
+		}
+		w.views.Set(w.views.View().Next(w.views.View().Revision+1, all))
+	}
+	held(false, 5)
+	w.refills(2)
+	w.asked()
+	held(true, 5)
+	w.asked()
+	held(true, 0) // from the record
+	w.asked()
+	w.refills(2)
+	held(false, 12)
+	w.refills(3)
+}
+
+// TestARefillEndsWithItsRegister: another one has come in meanwhile.
+func TestARefillEndsWithItsRegister(t *testing.T) {
+	w := newWorld(t, nil)
+	w.refills(1)
+	hold := make(chan struct{})
+	defer close(hold)
+	w.reg.set(func(f *fakeRegister) { f.hold = hold })
+	w.enters(10, 5, false)
+	eventually(t, "it is under way", func() (ok bool) { w.reg.set(func(f *fakeRegister) { ok = f.begun == 2 }); return ok })
+	w.reg.set(func(f *fakeRegister) { f.hold = nil })
+	all := w.views.View().All()
+	for i := range all {
+		if all[i].Kind == cluster.Register {
+			all[i].Epoch++
+		}
+	}
+	w.views.Set(cluster.NewView(11, all))
+	if r := w.refills(2); r.ViewRevision != 11 || r.RegisterEpoch != 2 {
+		t.Errorf("told %+v", r.ViewRevision)
+	}
 }
 
 func TestOwnStay(t *testing.T) {

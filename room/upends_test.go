@@ -49,6 +49,7 @@ func TestUnbindEndsTheWaitingUps(t *testing.T) {
 	d.bound("demo", code.OK)
 	d.send(ups("demo", wire.FlagFirst, 5, 6)) // behind 1, which is still on its way
 	d.ping()
+	eventually(t, "1 is on its way", func() bool { return w.coord.count() > 0 })
 	if n := w.coord.count(); n != 1 {
 		t.Errorf("%d are on their way", n)
 	}

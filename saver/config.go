@@ -60,7 +60,7 @@ type WorkConfig struct {
 	Workers       int             `yaml:"workers" min:"1" max:"64" doc:"Workers for appends, for loads and for acks each; every one owns a Redis connection."`
 	Queue         int             `yaml:"queue" min:"64" max:"1000000" doc:"Items that may wait for each of them; more are answered RATE_LIMITED."`
 	Batch         int             `yaml:"batch" min:"1" max:"512" doc:"Items in one script call."`
-	Waiters       int             `yaml:"waiters" min:"1" max:"1000000" doc:"Calls that may wait for an ack at once; more are answered RATE_LIMITED."`
+	Waiters       int             `yaml:"waiters" min:"1" max:"1000000" doc:"Calls that may wait for an ack at once, three quarters of them of one product; more are answered RATE_LIMITED."`
 	CursorFlush   config.Duration `yaml:"cursor_flush" min:"1ms" max:"1m" doc:"How long acks may stay out of the ledger."`
 	CursorPending int             `yaml:"cursor_pending" min:"16" max:"10000000" doc:"Lanes whose acks may wait for the ledger; acks for more are answered RATE_LIMITED."`
 	AliasPending  int             `yaml:"alias_pending" min:"16" max:"1000000" doc:"Aliases that tokens name and that may wait for the ledger; the oldest of more are left to their devices' next logins."`

@@ -21,9 +21,8 @@ const inheritRest = 30 * time.Second
 // inherit gives the lanes that another saver's table, or that of this one's last
 // life, died with to this table: the savers' table is in memory, and a saver may
 // die together with the center that was about to deliver. Once this instance is
-// in the view it takes the slots that are its own; later, those that it gets
-// from a saver that left the view or came back as another life. From the ledger
-// it reads the lanes with live messages above the cursor among the last
+// in the view it takes the slots that are its own, and again whenever a saver
+// left the view or came back as another life. From the ledger it reads the lanes with live messages above the cursor among the last
 // `lookback` before the newest message of those slots, which is when the other
 // one died, however long ago that is.
 //
@@ -64,22 +63,28 @@ func (w *sweep) inherit(ctx context.Context) error {
 	}
 }
 
-// orphans are the slots of self whose last owner's table is gone; before is nil
-// when self has just begun.
+// orphans are the slots of self of which a table that is gone may have held
+// lanes: all of them when the life of any saver has ended, since it may have
+// served them while their owner did not answer (pkg/rpc, spare); none otherwise.
+// before is nil when self has just begun.
 func orphans(before, now *cluster.View, self string) (out []uint16) {
+	if before != nil && !ended(before, now) {
+		return nil
+	}
 	for s := range uint16(slot.Count) {
-		if o, ok := now.Owner(cluster.Saver, s); !ok || o.ID != self {
-			continue
+		if o, ok := now.Owner(cluster.Saver, s); ok && o.ID == self {
+			out = append(out, s)
 		}
-		if before != nil {
-			was, ok := before.Owner(cluster.Saver, s)
-			if is, lives := now.Get(cluster.Saver, was.ID); !ok || lives && is.Epoch == was.Epoch {
-				continue
-			}
-		}
-		out = append(out, s)
 	}
 	return out
+}
+
+// ended is true when a saver has left the view or is there in another life.
+func ended(before, now *cluster.View) bool {
+	return slices.ContainsFunc(before.Kind(cluster.Saver), func(was cluster.Instance) bool {
+		is, lives := now.Get(cluster.Saver, was.ID)
+		return !lives || is.Epoch != was.Epoch
+	})
 }
 
 var errHalfFull = errors.New("half of the table is taken")

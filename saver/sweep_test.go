@@ -268,12 +268,50 @@ func TestSweepInherits(t *testing.T) {
 	})
 }
 
+// A saver serves a slot of another one that does not answer for a moment, and
+// dies with what it has stored. The owner learns of it.
+func TestSweepInheritsFromASpare(t *testing.T) {
+	worlds(t, func(t *testing.T, w *world) {
+		a := withCluster(t, w)
+		slow := func(c *Config) { c.Sweep.After = c.Sweep.After * 200 } // no question before its end
+		last, spare, owner := w.start(slow), w.start(slow), w.start()
+		// The last life of the owner leaves a lane, so that it is seen when the owner
+		// has read the ledger at its begin.
+		a.show(owner, spare)
+		device := ""
+		for i := 0; device == ""; i++ {
+			d := fmt.Sprint("d", i)
+			if o, _ := w.views.View().Owner(cluster.Saver, laneOf(d).Slot); o.ID == owner.self.ID {
+				device = d
+			}
+		}
+		a.show()
+		a.online(device, "room-1")
+		last.mustPush(push{device: device, text: "a"})
+		last.stop()
+		told := func() (seq uint64) {
+			for _, it := range a.rooms["room-1"].deliveries() {
+				seq = max(seq, it.Message.Seq)
+			}
+			return seq
+		}
+		a.show(owner, spare)
+		eventually(t, "the owner to begin", func() bool { return told() > 0 })
+		owner.settles()
+		r := spare.mustPush(push{device: device, text: "b"})
+		spare.stop()
+		a.show(owner)
+		eventually(t, "the room to be told", func() bool { return told() == r.Seq })
+	})
+}
+
 func TestOrphans(t *testing.T) {
 	inst := func(id string, epoch uint64) cluster.Instance {
 		return cluster.Instance{Kind: cluster.Saver, ID: id, Epoch: epoch}
 	}
 	view := func(all ...cluster.Instance) *cluster.View { return cluster.NewView(1, all) }
 	ab, a, ab2 := view(inst("a", 1), inst("b", 1)), view(inst("a", 1)), view(inst("a", 1), inst("b", 2))
+	abc, ac := view(inst("a", 1), inst("b", 1), inst("c", 1)), view(inst("a", 1), inst("c", 1))
 	own := len(orphans(nil, ab, "a"))
 	if own == 0 || own == 4096 {
 		t.Fatalf("a begins with %d slots", own)
@@ -282,11 +320,14 @@ func TestOrphans(t *testing.T) {
 		before, now *cluster.View
 		want        int
 	}{
-		"begins alone":         {nil, a, 4096},
-		"nothing changed":      {ab, ab, 0},
-		"b left":               {ab, a, 4096 - own},
-		"b came":               {a, ab, 0},
-		"b came back as other": {ab, ab2, 0}, // b looks after itself
+		"begins alone":    {nil, a, 4096},
+		"nothing changed": {ab, ab, 0},
+		"b came":          {a, ab, 0},
+		// It may have served slots of a.
+		"b left":               {ab, a, 4096},
+		"b came back as other": {ab, ab2, own},
+		"b left and c came":    {ab, ac, len(orphans(nil, ac, "a"))},
+		"b left, c has stayed": {abc, ac, len(orphans(nil, ac, "a"))},
 	} {
 		if got := len(orphans(c.before, c.now, "a")); got != c.want {
 			t.Errorf("%s: %d slots, want %d", name, got, c.want)

@@ -10,14 +10,17 @@ import (
 	"longlink/saver/lane"
 )
 
-// waiters are the calls that wait for an ack, by lane.
+// waiters are the calls that wait for an ack, by lane. Those of one product are
+// three quarters of the limit at most: one push can wait for 1,000 devices that
+// are away for a minute, and the waits of other products must not end by that.
 type waiters struct {
 	limit int
 	m     *metrics
 
-	mu    sync.Mutex
-	count int
-	lanes map[lane.Ref]map[*waiter]struct{}
+	mu       sync.Mutex
+	count    int
+	products map[string]int // the count of each that has any
+	lanes    map[lane.Ref]map[*waiter]struct{}
 }
 
 type waiter struct {
@@ -26,14 +29,14 @@ type waiter struct {
 }
 
 func newWaiters(limit int, m *metrics) *waiters {
-	return &waiters{limit: limit, m: m, lanes: map[lane.Ref]map[*waiter]struct{}{}}
+	return &waiters{limit: limit, m: m, products: map[string]int{}, lanes: map[lane.Ref]map[*waiter]struct{}{}}
 }
 
-// add registers a waiter; nil when there are too many.
+// add registers a waiter; nil when there are too many, in all or of the product.
 func (w *waiters) add(ref lane.Ref, seq uint64) *waiter {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.count >= w.limit {
+	if w.count >= w.limit || w.products[ref.Product] >= w.limit-w.limit/4 {
 		return nil
 	}
 	x := &waiter{seq, make(chan struct{})}
@@ -42,6 +45,7 @@ func (w *waiters) add(ref lane.Ref, seq uint64) *waiter {
 	}
 	w.lanes[ref][x] = struct{}{}
 	w.count++
+	w.products[ref.Product]++
 	w.m.waiters.Set(float64(w.count))
 	return x
 }
@@ -57,6 +61,9 @@ func (w *waiters) remove(ref lane.Ref, x *waiter) {
 		delete(w.lanes, ref)
 	}
 	w.count--
+	if w.products[ref.Product]--; w.products[ref.Product] == 0 {
+		delete(w.products, ref.Product)
+	}
 	w.m.waiters.Set(float64(w.count))
 }
 

@@ -34,6 +34,9 @@ func (p *process) bootstrap(ctx context.Context) error {
 	b := keeper.Bootstrap{OperatorKey: p.Config.Cluster.OperatorKey}
 	var err error
 	if p.Embedded {
+		if err = p.keeper.Bury(ctx, inprocPrefix); err != nil {
+			return fmt.Errorf("the registry of the last start cannot be cleared: %w", err)
+		}
 		if b.OperatorKey == "" {
 			if b.OperatorKey, err = p.Data.EnsureKey("operator", func() string { k, _ := token.NewOperatorKey(time.Now()); return k }); err != nil {
 				return fmt.Errorf("operator.key: %w", err)

@@ -30,6 +30,9 @@ type instance struct {
 	srv  service.Service
 }
 
+// inprocPrefix begins the RPC addresses of the embedded gateway.
+const inprocPrefix = "inproc/"
+
 // id is stable over restarts, because slots are given to it: the configured
 // one, else kind-host-port. With port base 0 nothing is stable.
 func (i *instance) id() string {
@@ -74,7 +77,7 @@ func (i *instance) Run(ctx context.Context, ready func()) error {
 	}
 	rpcAddr := i.rpcAddr()
 	if i.Embedded {
-		rpcAddr = "inproc/" + string(i.kind) + "/" + id
+		rpcAddr = inprocPrefix + string(i.kind) + "/" + id
 	}
 	door, err := i.net.Listen(rpcAddr, func(r grpc.ServiceRegistrar) {
 		i.srv.Register(r)

@@ -134,10 +134,15 @@ func (c *Client) request(ctx context.Context, center, method, path string, body 
 	return req, nil
 }
 
+// unreached tells a center that is not there from one that took the call and
+// went away.
 func unreached(center string, err error) error {
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		err = ue.Err
+	}
+	if !undialed(err) {
+		return fmt.Errorf("center at %s did not answer: %w; the call may have been done", center, err)
 	}
 	return fmt.Errorf("center at %s cannot be reached: %w; is the gateway running there?", center, err)
 }

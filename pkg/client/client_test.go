@@ -193,6 +193,17 @@ func TestAnUnreachableCenterIsNamed(t *testing.T) {
 	}
 }
 
+// A center that took the call and died is not said to be unreachable: the call
+// may have been done.
+func TestACenterThatDoesNotAnswerIsNamed(t *testing.T) {
+	client, _ := start(t, "break")
+	text := "x"
+	_, err := client.Push(t.Context(), PushRequest{Product: "p", Device: "d", Text: &text})
+	if err == nil || !strings.Contains(err.Error(), "did not answer") || !strings.Contains(err.Error(), "may have been done") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestContextEndsRepetition(t *testing.T) {
 	client, _ := start(t, fail("UNAVAILABLE", 1900))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)

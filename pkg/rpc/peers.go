@@ -92,11 +92,17 @@ func (p *Peers) Run(ctx context.Context, ready func()) error {
 	return err
 }
 
-func (p *Peers) prune(v *cluster.View) {
+// addresses of the instances in a view.
+func addresses(v *cluster.View) map[string]bool {
 	live := map[string]bool{}
 	for _, i := range v.All() {
 		live[i.RPC] = true
 	}
+	return live
+}
+
+func (p *Peers) prune(v *cluster.View) {
+	live := addresses(v)
 	p.mu.Lock()
 	callers := p.callers
 	for addr, c := range p.conns {

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -124,8 +125,11 @@ func (p *Peers) pings(ctx context.Context) error {
 				return nil
 			}
 		}
+		// A queue that goes on for one that has left may have noted it since.
+		live := addresses(p.views.View())
+		p.refusals.prune(live)
 		g := lifecycle.NewGroup(ctx, p.log, p.life)
-		for _, addr := range list {
+		for _, addr := range slices.DeleteFunc(list, func(a string) bool { return !live[a] }) {
 			g.Task("peers.ping", func(ctx context.Context) error { p.ping(ctx, addr); return nil })
 		}
 		_ = g.Wait() // its tasks return no error

@@ -70,3 +70,52 @@ func TestTheCallerLooksAgainWhenItsOwnerDenies(t *testing.T) {
 		}
 	})
 }
+
+// denying answers every item that another one owns its slot.
+func denying(context.Context, *api.BatchHeader, []*api.AppendItem) []*api.AppendResult {
+	return []*api.AppendResult{{Result: ResultOf(code.Errorf(code.WrongOwner, "not mine"))}}
+}
+
+// TestADisputeThatStaysCostsFewLists: the one that denies is cut off from etcd.
+func TestADisputeThatStaysCostsFewLists(t *testing.T) {
+	worlds(t, func(t *testing.T, w *world) {
+		views := &stuck{Holder: cluster.NewHolder(at("s1", w.serve(t, w.addr, &fake{append: denying}).addr))}
+		c := w.peersOf(t, views, views.Holder).caller(CallerConfig{})
+		began := time.Now()
+		for range 3 {
+			within(t, "another list, or none for a while", func() bool {
+				await(t, submit(t, c, views.View().Kind(cluster.Saver)[0], item("x"), time.Time{}), code.WrongOwner)
+				return views.lists.Load() > 0 && time.Since(began) > relistRest
+			})
+			began = began.Add(relistRest)
+		}
+		// At 0, one rest and three rests at the earliest.
+		if n := views.lists.Load(); n > 3 {
+			t.Errorf("%d lists in three rests", n)
+		}
+	})
+}
+
+// TestAnOldDisputeCostsNoList: the view has moved on while the batch was under way.
+func TestAnOldDisputeCostsNoList(t *testing.T) {
+	worlds(t, func(t *testing.T, w *world) {
+		views := &stuck{Holder: cluster.NewHolder()}
+		s := w.serve(t, w.addr, &fake{append: func(context.Context, *api.BatchHeader, []*api.AppendItem) []*api.AppendResult {
+			v := views.View()
+			views.Set(v.Next(v.Revision+1, v.All()))
+			return denying(context.Background(), nil, nil)
+		}})
+		views.Set(cluster.NewView(2, []cluster.Instance{at("s1", s.addr)}))
+		side := w.peersOf(t, views, views.Holder)
+		c := side.caller(CallerConfig{})
+		for range 100 {
+			await(t, submit(t, c, at("s1", s.addr), item("x"), time.Time{}), code.WrongOwner)
+		}
+		if err := side.stop(); err != nil {
+			t.Error(err)
+		}
+		if n := views.lists.Load(); n != 0 {
+			t.Errorf("%d lists", n)
+		}
+	})
+}

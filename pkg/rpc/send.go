@@ -17,6 +17,7 @@ type stream[I, R any] struct {
 	do     Exchange[I, R]
 	cancel context.CancelFunc
 	number uint64
+	under  uint64 // the view's revision that the last batch was sent with
 	fails  int
 }
 
@@ -36,7 +37,7 @@ func (d *dest[I, R]) send(ctx context.Context, worker int, calls []call[I, R]) {
 	if err == nil {
 		s.fails = 0
 		for i, x := range live {
-			if disputed(results[i].GetResult()) {
+			if d.c.peers.disputed(results[i].GetResult(), s.under) {
 				d.c.peers.Relist()
 			}
 			d.finish(x, results[i], ErrorOf(results[i].GetResult()))
@@ -109,6 +110,7 @@ func (d *dest[I, R]) exchange(ctx context.Context, s *stream[I, R], addr string,
 		}
 		sent = true
 		s.number++
+		s.under = d.c.peers.views.View().Revision
 		timer := time.AfterFunc(d.c.cfg.Timeout, s.cancel)
 		defer func() {
 			if !timer.Stop() {
@@ -116,7 +118,7 @@ func (d *dest[I, R]) exchange(ctx context.Context, s *stream[I, R], addr string,
 			}
 		}()
 		var err error
-		r, err = s.do(&api.BatchHeader{Number: s.number, ViewRevision: d.c.peers.views.View().Revision,
+		r, err = s.do(&api.BatchHeader{Number: s.number, ViewRevision: s.under,
 			Sender: d.c.peers.self.ID, SenderEpoch: d.c.peers.self.Epoch}, items)
 		return err
 	})

@@ -301,3 +301,19 @@ func TestStopDuringTheMove(t *testing.T) {
 		}
 	})
 }
+
+// TestARefusalOfOneThatLeftIsForgotten: its queue, which goes on for a while,
+// notes it after the view has lost it.
+func TestARefusalOfOneThatLeftIsForgotten(t *testing.T) {
+	worlds(t, func(t *testing.T, w *world) {
+		side := w.peers(t, at("s1", w.serve(t, w.addr, &fake{append: echo()}).addr))
+		gone := at("s2", "127.0.0.1:1")
+		side.peers.refusals.note(gone.RPC, "test")
+		within(t, "it is forgotten", func() bool { return !side.peers.Refuses(gone) })
+		side.peers.mu.Lock()
+		defer side.peers.mu.Unlock()
+		if c := side.peers.conns[gone.RPC]; c != nil {
+			t.Error("it was asked for a sign of life")
+		}
+	})
+}
