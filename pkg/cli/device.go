@@ -140,7 +140,7 @@ func (c *deviceCmd) dispatchers() ([]string, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usagef("no gateway has run in %s; name its dispatcher with --dispatcher URL or its data directory with --data DIR", c.dir())
 	}
-	return []string{e.Dispatcher}, err
+	return e.AllDispatchers(), err
 }
 
 // token is where the SDK gets a device token: the given one, or a fresh one.

@@ -50,7 +50,7 @@ func (t target) resolve(key string) (centers []string, apiKey string, err error)
 		e, err := t.dir().Endpoints()
 		switch {
 		case err == nil:
-			centers = []string{e.Center}
+			centers = e.AllCenters()
 		case !errors.Is(err, fs.ErrNotExist):
 			return nil, "", err
 		default:

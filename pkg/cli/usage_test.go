@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"longlink/pkg/datadir"
+
 	"github.com/alecthomas/kong"
 
 	"longlink/pkg/cluster"
@@ -120,6 +122,10 @@ func TestWhereTheGatewayIs(t *testing.T) {
 	local, remote, flag := "http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3"
 	full := dataDir(t, local, map[string]string{"operator": "local-op", "demo": "local-demo"})
 	empty := filepath.Join(full, "nothing-here")
+	two := dataDir(t, "", map[string]string{"operator": "local-op"})
+	if err := datadir.Dir(two).WriteEndpoints(datadir.Endpoints{Center: local, Centers: []string{local, remote}}); err != nil {
+		t.Fatal(err)
+	}
 	for _, tc := range []struct {
 		name        string
 		target      target
@@ -132,6 +138,7 @@ func TestWhereTheGatewayIs(t *testing.T) {
 		{name: "all flags", target: target{Center: []string{flag}, APIKey: "k", Data: full}, center: remote, key: "e", file: "demo", urls: flag, with: "k"},
 		{name: "two centers", target: target{Center: []string{flag, remote}, APIKey: "k"}, file: operator, urls: flag + " " + remote, with: "k"},
 		{name: "named directory before the environment", target: target{Data: full}, center: remote, key: "e", file: "demo", urls: local, with: "local-demo"},
+		{name: "directory of a gateway with two centers", target: target{Data: two}, file: operator, urls: local + " " + remote, with: "local-op"},
 		{name: "named directory without a gateway", target: target{Data: empty}, center: remote, key: "e", file: "demo", urls: remote, with: "e"},
 		{name: "a center's address and a directory's key", target: target{Center: []string{flag}, Data: full}, file: operator, urls: flag, with: "local-op"},
 		{name: "environment", center: remote + ", " + local, key: "e", cwd: full, file: operator, urls: remote + " " + local, with: "e"},

@@ -82,6 +82,25 @@ type Endpoints struct {
 	Dispatcher string   `json:"dispatcher"` // URL
 	Ops        string   `json:"ops"`        // URL
 	Rooms      []string `json:"rooms"`      // host:port
+	// All of them, when there are several; the ones above are the first.
+	Centers     []string `json:"centers,omitempty"`
+	Dispatchers []string `json:"dispatchers,omitempty"`
+}
+
+// AllCenters are the centers to try, in order.
+func (e Endpoints) AllCenters() []string {
+	if len(e.Centers) > 0 {
+		return e.Centers
+	}
+	return []string{e.Center}
+}
+
+// AllDispatchers are the dispatchers to try, in order.
+func (e Endpoints) AllDispatchers() []string {
+	if len(e.Dispatchers) > 0 {
+		return e.Dispatchers
+	}
+	return []string{e.Dispatcher}
 }
 
 // WriteEndpoints stores endpoints.json; it stays after the gateway's end, so

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -49,6 +50,16 @@ func TestEndpoints(t *testing.T) {
 	}
 	got, err := d.Endpoints()
 	if err != nil || got.Center != want.Center || got.Rooms[0] != want.Rooms[0] {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if all := got.AllCenters(); !slices.Equal(all, []string{want.Center}) {
+		t.Errorf("of one center: %v", all)
+	}
+	want.Centers, want.Dispatchers = []string{"a", "b"}, []string{"c", "d"}
+	if err := d.WriteEndpoints(want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := d.Endpoints(); err != nil || !slices.Equal(got.AllCenters(), want.Centers) || !slices.Equal(got.AllDispatchers(), want.Dispatchers) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }

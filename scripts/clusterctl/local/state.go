@@ -55,8 +55,8 @@ func Open(dir string) (*Cluster, error) {
 	return c, nil
 }
 
-// save writes cluster.json and endpoints.json, which names a center and a
-// dispatcher that run. The caller holds mu.
+// save writes cluster.json and endpoints.json, which names the centers
+// and dispatchers that run. The caller holds mu.
 func (c *Cluster) save() error {
 	var e datadir.Endpoints
 	for _, p := range c.state.Processes {
@@ -65,11 +65,13 @@ func (c *Cluster) save() error {
 		}
 		switch cluster.Kind(p.Kind) {
 		case cluster.Center:
+			e.Centers = append(e.Centers, p.Addr)
 			if e.Center == "" {
 				e.Center, e.PID = p.Addr, p.PID
 				e.Ops = "http://" + p.Ops()
 			}
 		case cluster.Dispatcher:
+			e.Dispatchers = append(e.Dispatchers, p.Addr)
 			if e.Dispatcher == "" {
 				e.Dispatcher = p.Addr
 			}
