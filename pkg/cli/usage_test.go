@@ -6,11 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"longlink/pkg/datadir"
-
 	"github.com/alecthomas/kong"
 
 	"longlink/pkg/cluster"
+	"longlink/pkg/datadir"
 )
 
 // TestWrongUsage: exit code 2, one sentence on standard error that names what is
