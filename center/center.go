@@ -30,7 +30,7 @@ var _ service.Service = (*Center)(nil)
 // New makes a center that does nothing yet. products is keeper's client.
 func New(cfg Config, deps service.Deps, products Products) *Center {
 	s := &server{cfg: cfg, deps: deps, log: deps.Log, products: products,
-		budget: &budget{maxTargets: cfg.MaxInFlight, maxBytes: int64(cfg.MaxInFlightBytes)}}
+		budget: newBudget(cfg)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

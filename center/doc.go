@@ -32,6 +32,7 @@
 //	body, gRPC message   max_body                     PAYLOAD_TOO_LARGE
 //	body of a batch      16 MiB                       PAYLOAD_TOO_LARGE
 //	bodies of batches    max_in_flight_bytes          RATE_LIMITED
+//	of one product's keys   3/4 of either           RATE_LIMITED
 //	messages of a batch  1,000                        TOO_MANY_TARGETS
 //	devices of an alias  1,000 a push                 TOO_MANY_TARGETS
 //	aliases of a batch   max_in_flight devices        RATE_LIMITED

@@ -19,6 +19,7 @@ const (
 // push is one message and the devices it is for.
 type push struct {
 	product string
+	payer   string // the product whose key pushes it; empty: the operator
 	msg     *api.Message
 	alias   string      // whose devices they are; empty: they were named
 	devices []string    // known once an alias was looked up

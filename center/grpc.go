@@ -116,8 +116,8 @@ func (d *door) serveGRPC(w http.ResponseWriter, r *http.Request) {
 	batch := name == "push_batch"
 	size, err := peekLength(r, d.s.cfg.bodyLimit(batch))
 	if err == nil && batch {
-		if err = d.s.budget.take(0, size); err == nil {
-			defer d.s.budget.free(0, size)
+		if err = d.s.budget.take(a.who.product, 0, size); err == nil {
+			defer d.s.budget.free(a.who.product, 0, size)
 		}
 	}
 	if err != nil {

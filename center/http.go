@@ -152,10 +152,10 @@ func (d *door) serve(w http.ResponseWriter, r *http.Request, m methods) {
 			if size < 0 {
 				size = limit
 			}
-			if cerr := d.s.takeBody(size, limit); cerr != nil {
+			if cerr := d.s.takeBody(a.who, size, limit); cerr != nil {
 				return cerr
 			}
-			defer d.s.budget.free(0, size)
+			defer d.s.budget.free(a.who.product, 0, size)
 		}
 		if req.body, cerr = readBody(w, r, limit); cerr != nil {
 			return cerr
@@ -208,11 +208,11 @@ func (d *door) note(ctx context.Context, c visit, e *code.Error, err error) {
 }
 
 // takeBody admits the body of a batch, which is large enough to be counted.
-func (s *server) takeBody(size, limit int64) *code.Error {
+func (s *server) takeBody(who principal, size, limit int64) *code.Error {
 	if size > limit {
 		return errBodyTooLong(limit)
 	}
-	return s.budget.take(0, size)
+	return s.budget.take(who.product, 0, size)
 }
 
 // failure is the error that is answered; text that is not meant for callers

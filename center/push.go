@@ -47,7 +47,7 @@ func (s *server) start(f *flight) (answered func()) {
 	s.group.Task("center.push", func(ctx context.Context) error {
 		defer func() {
 			for _, p := range f.pushes {
-				s.budget.free(len(p.targets), p.size())
+				s.budget.free(p.payer, len(p.targets), p.size())
 			}
 		}()
 		f.run(ctx)
@@ -99,7 +99,7 @@ func (s *server) plan(ctx context.Context, r *api.PushRequest, now time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	return &push{product: r.Product, msg: msg, alias: r.Alias, devices: devices}, nil
+	return &push{product: r.Product, payer: who.product, msg: msg, alias: r.Alias, devices: devices}, nil
 }
 
 // admit takes the push's part of the budget and makes its targets, or answers
@@ -108,7 +108,7 @@ func (s *server) admit(p *push) *code.Error {
 	if p.refused != nil {
 		return p.refused
 	}
-	if err := s.budget.take(len(p.devices), p.size()); err != nil {
+	if err := s.budget.take(p.payer, len(p.devices), p.size()); err != nil {
 		return err
 	}
 	p.aim()

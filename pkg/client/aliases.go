@@ -28,7 +28,7 @@ func (c *Client) setAlias(ctx context.Context, method, product, alias, device st
 	var out struct {
 		Changed bool `json:"changed"`
 	}
-	path := "/v1/aliases/" + url.PathEscape(alias) + "/devices/" + url.PathEscape(device) + ofProduct(product)
+	path := "/v1/aliases/" + segment(alias) + "/devices/" + segment(device) + ofProduct(product)
 	return out.Changed, c.call(ctx, method, path, nil, &out, true)
 }
 
@@ -36,7 +36,7 @@ func (c *Client) setAlias(ctx context.Context, method, product, alias, device st
 // none.
 func (c *Client) Alias(ctx context.Context, product, alias string) ([]AliasMember, error) {
 	var all []AliasMember
-	err := c.pages(ctx, "/v1/aliases/"+url.PathEscape(alias), query("product", product), func(get func(any) error) (string, error) {
+	err := c.pages(ctx, "/v1/aliases/"+segment(alias), query("product", product), func(get func(any) error) (string, error) {
 		var out struct {
 			Devices    []AliasMember `json:"devices"`
 			NextCursor string        `json:"next_cursor"`

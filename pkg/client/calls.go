@@ -88,7 +88,7 @@ type Binding struct {
 
 // Device asks for one device.
 func (c *Client) Device(ctx context.Context, id string) (out Device, err error) {
-	return out, c.call(ctx, http.MethodGet, "/v1/devices/"+url.PathEscape(id), nil, &out, true)
+	return out, c.call(ctx, http.MethodGet, "/v1/devices/"+segment(id), nil, &out, true)
 }
 
 // Devices asks for several devices, in the order given.
@@ -106,7 +106,7 @@ func (c *Client) Kick(ctx context.Context, device, reason string) (state string,
 	var out struct {
 		State string `json:"state"`
 	}
-	err = c.call(ctx, http.MethodPost, "/v1/devices/"+url.PathEscape(device)+":kick", map[string]any{"reason": reason}, &out, true)
+	err = c.call(ctx, http.MethodPost, "/v1/devices/"+segment(device)+":kick", map[string]any{"reason": reason}, &out, true)
 	return out.State, err
 }
 
@@ -164,7 +164,7 @@ func (c *Client) Products(ctx context.Context) ([]Product, error) {
 
 // Product asks for one product.
 func (c *Client) Product(ctx context.Context, name string) (out Product, err error) {
-	return out, c.call(ctx, http.MethodGet, "/v1/products/"+url.PathEscape(name), nil, &out, true)
+	return out, c.call(ctx, http.MethodGet, "/v1/products/"+segment(name), nil, &out, true)
 }
 
 // CreateProduct makes a product; ALREADY_EXISTS when there is one.
@@ -174,12 +174,12 @@ func (c *Client) CreateProduct(ctx context.Context, name string) (out ProductKey
 
 // RotateProductKey makes a new API key for a product.
 func (c *Client) RotateProductKey(ctx context.Context, name string) (out ProductKey, err error) {
-	return out, c.call(ctx, http.MethodPost, "/v1/products/"+url.PathEscape(name)+":rotate-key", struct{}{}, &out, false)
+	return out, c.call(ctx, http.MethodPost, "/v1/products/"+segment(name)+":rotate-key", struct{}{}, &out, false)
 }
 
 // DeleteProduct ends a product.
 func (c *Client) DeleteProduct(ctx context.Context, name string) error {
-	return c.call(ctx, http.MethodDelete, "/v1/products/"+url.PathEscape(name), nil, nil, false)
+	return c.call(ctx, http.MethodDelete, "/v1/products/"+segment(name), nil, nil, false)
 }
 
 // TokenRequest is the body of POST /v1/tokens.

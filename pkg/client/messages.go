@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"net/http"
-	"net/url"
 )
 
 // Recalled is the answer of Recall.
@@ -17,7 +16,7 @@ type Recalled struct {
 // empty: with a product's key its own, with the operator's any. A device to
 // which it has been written may still show it.
 func (c *Client) Recall(ctx context.Context, product, id string) (out Recalled, err error) {
-	return out, c.call(ctx, http.MethodDelete, "/v1/messages/"+url.PathEscape(id)+ofProduct(product), nil, &out, true)
+	return out, c.call(ctx, http.MethodDelete, "/v1/messages/"+segment(id)+ofProduct(product), nil, &out, true)
 }
 
 // MessageTrace is what is known of a message.
@@ -53,5 +52,5 @@ type TraceEvent struct {
 // Trace tells where a message is and how it got there. What instances remember
 // ends with them; Silent names those that were asked and did not answer.
 func (c *Client) Trace(ctx context.Context, product, id string) (out MessageTrace, err error) {
-	return out, c.call(ctx, http.MethodGet, "/v1/messages/"+url.PathEscape(id)+"/trace"+ofProduct(product), nil, &out, true)
+	return out, c.call(ctx, http.MethodGet, "/v1/messages/"+segment(id)+"/trace"+ofProduct(product), nil, &out, true)
 }
