@@ -57,7 +57,7 @@ func (f *follower) run(ctx context.Context) error {
 					return err
 				}
 			}
-			pause(ctx, f.log.fails)
+			pause(ctx, backoff(f.log.fails))
 			continue
 		case !more:
 			f.rest(ctx)

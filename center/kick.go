@@ -48,7 +48,7 @@ func (s *server) KickDevice(ctx context.Context, r *api.KickDeviceRequest) (*api
 		default:
 			return nil, err
 		}
-		if pause(ctx, try); ctx.Err() != nil {
+		if pause(ctx, backoff(try)); ctx.Err() != nil {
 			return nil, err
 		}
 	}

@@ -161,10 +161,15 @@ func (s *server) awaitAcks(ctx context.Context, f *flight, until time.Time) {
 					return
 				}
 			}
-			if e := rpc.FromStatus(err); e != nil && e.Code == code.Deadline {
+			wait := backoff(try)
+			switch e := rpc.FromStatus(err); {
+			case e == nil:
+			case e.Code == code.Deadline:
 				return
+			case e.Code == code.RateLimited: // too many wait there: not as soon as after a failure
+				wait = max(wait, time.Duration(e.RetryMS())*time.Millisecond)
 			}
-			pause(ctx, try)
+			pause(ctx, wait)
 		}
 	})
 }

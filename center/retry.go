@@ -61,9 +61,9 @@ func backoff(attempts int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// pause waits as backoff says, or until ctx ends.
-func pause(ctx context.Context, attempts int) {
-	t := time.NewTimer(backoff(attempts))
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, wait time.Duration) {
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:

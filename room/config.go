@@ -74,11 +74,13 @@ func (c AddressConfig) exempt() (out []netip.Prefix, _ error) {
 	return out, nil
 }
 
-// UpstreamConfig bounds upstream data that is not answered yet. Every UP counts
-// for 512 bytes more than its ext and payload.
+// UpstreamConfig bounds upstream data: what is not answered yet, and what a
+// device may send in the long run, since all of it is stored. Every UP counts for
+// 512 bytes more than its ext and payload.
 type UpstreamConfig struct {
 	MaxBytes   config.Size `yaml:"max_bytes" doc:"Of one connection, beside the 64 UPs that the protocol allows" min:"80KiB" max:"16MiB"`
 	TotalBytes config.Size `yaml:"total_bytes" doc:"Of the whole room" min:"1MiB" max:"16GiB"`
+	PerSecond  config.Size `yaml:"bytes_per_second" doc:"Of one connection on average, after a burst of max_bytes" min:"1KiB" max:"1GiB"`
 }
 
 // HeartbeatConfig says how often devices must be heard.
@@ -115,7 +117,7 @@ func DefaultConfig() Config {
 		OutboundLimit: 1 << 20,
 		SlowTimeout:   config.Duration(30 * time.Second),
 
-		Upstream: UpstreamConfig{MaxBytes: 256 << 10, TotalBytes: 64 << 20},
+		Upstream: UpstreamConfig{MaxBytes: 256 << 10, TotalBytes: 64 << 20, PerSecond: 64 << 10},
 
 		Heartbeat: HeartbeatConfig{
 			Min:      config.Duration(60 * time.Second),

@@ -220,4 +220,5 @@ func (c *conn) visitLive(now int64) {
 		return
 	}
 	c.retry(now)
+	c.tidyUps()
 }

@@ -57,6 +57,11 @@ func (c *conn) takeUp(up *wire.Up) upAnswer {
 		ln.refuse(up.UpID, answerOf(&code.Error{Code: code.RateLimited}))
 		return ln.why
 	}
+	if wait := u.spend(size, int64(r.cfg.Upstream.PerSecond), int64(r.cfg.Upstream.MaxBytes), c.loop.now); wait > 0 {
+		r.letUp(size)
+		ln.refuse(up.UpID, answerOf(code.Errorf(code.RateLimited, "").WithRetry(time.Duration(wait)*time.Millisecond)))
+		return ln.why
+	}
 	u.count++
 	u.bytes += size
 	// The body points into gnet's buffer.
@@ -183,7 +188,7 @@ func (c *conn) dropUps() {
 
 // tidyUps gives the memory back that is not needed any more.
 func (c *conn) tidyUps() {
-	if c.ups != nil && c.ups.tidy() {
+	if c.ups != nil && c.ups.tidy(c.loop.now) {
 		c.ups = nil
 	}
 }

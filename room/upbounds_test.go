@@ -61,3 +61,59 @@ func TestUpBytesAreBounded(t *testing.T) {
 	w.nothingUp("b")
 	w.nothingUp("c")
 }
+
+// TestUpBucket: a burst, then the rate; what was refused costs nothing.
+func TestUpBucket(t *testing.T) {
+	u := &upstream{}
+	const rate, burst = 1000, 4000 // bytes a second, bytes
+	for range 4 {
+		if wait := u.spend(1000, rate, burst, 0); wait != 0 {
+			t.Fatalf("within the burst: %d ms", wait)
+		}
+	}
+	for range 2 {
+		if wait := u.spend(500, rate, burst, 0); wait != 500 {
+			t.Errorf("behind the burst: %d ms", wait)
+		}
+	}
+	if wait := u.spend(500, rate, burst, 500); wait != 0 {
+		t.Errorf("after the wait: %d ms", wait)
+	}
+	if u.tidy(4499) || !u.tidy(4500) {
+		t.Error("the bucket is full after 4.5 s and not before")
+	}
+	if wait := u.spend(burst, rate, burst, 10_000); wait != 0 {
+		t.Errorf("full again: %d ms", wait)
+	}
+}
+
+// TestUpRate: a device that sends more than its rate is refused, in order, with
+// a hint, and goes on by it; another one is not touched.
+func TestUpRate(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.Upstream.PerSecond, c.Upstream.MaxBytes = 200<<10, 80<<10 })
+	d, other := w.login("dev", wire.Binding{Product: "demo"}), w.login("other", wire.Binding{Product: "demo"})
+	big := func(id uint64, flags uint8) []byte {
+		return wire.AppendUp(nil, &wire.Up{Flags: flags, UpID: id, Product: []byte("demo"), Kind: []byte("k"), Payload: make([]byte, 60<<10)})
+	}
+	d.send(big(1, wire.FlagFirst))
+	d.upAck(1, code.OK)
+	d.send(big(2, wire.FlagFirst))
+	m, err := wire.ParseUpAck(d.expect(wire.TypeUpAck))
+	if err != nil || m.UpID != 2 || m.Code != code.RateLimited || m.RetryMS == 0 || m.RetryMS > 1000 {
+		t.Fatalf("%+v %v", m, err)
+	}
+	d.send(up("demo", 3, 0)) // would fit, and would overtake
+	d.upAck(3, code.RateLimited)
+	other.send(big(1, wire.FlagFirst))
+	other.upAck(1, code.OK)
+	eventually(t, "it is taken", func() bool {
+		d.send(big(2, wire.FlagFirst))
+		m, err := wire.ParseUpAck(d.expect(wire.TypeUpAck))
+		return err == nil && m.Code == code.OK
+	})
+	d.send(up("demo", 3, wire.FlagFirst))
+	d.upAck(3, code.OK)
+	if got := w.coord.ids("dev", "demo"); !slices.Equal(got, []uint64{1, 2, 3}) {
+		t.Errorf("log: %v", got)
+	}
+}

@@ -36,11 +36,24 @@ type upAnswer struct {
 func (a upAnswer) again() bool { return a.code != code.OK && a.code.Action() != code.Never }
 
 // upstream is what one connection has of unanswered UPs and of products that
-// refuse. It exists only while there is any of either.
+// refuse. It exists only while there is any of either, or lately was.
 type upstream struct {
-	count int // unanswered, of all products
-	bytes int // of these
+	count int   // unanswered, of all products
+	bytes int   // of these
+	full  int64 // loop time at which the bucket is full again
 	lines []upLine
+}
+
+// spend takes an UP's bytes out of the connection's bucket, which holds burst and
+// gains rate a second (GCRA, ITU-T I.371). 0: done; else the ms until there are
+// enough. An UP larger than the bucket would never pass.
+func (u *upstream) spend(size int, rate, burst, now int64) (wait int64) {
+	full := max(u.full, now) + int64(size)*1000/rate
+	if wait = full - now - burst*1000/rate; wait > 0 {
+		return wait
+	}
+	u.full = full
+	return 0
 }
 
 // upLine is one product's UPs in the order of their coming.
@@ -71,10 +84,14 @@ func (u *upstream) open(product string) *upLine {
 	return &u.lines[len(u.lines)-1]
 }
 
-// tidy forgets the lines in which nothing is; true when none is left.
-func (u *upstream) tidy() bool {
+// tidy forgets the lines in which nothing is; true when none is left and the
+// bucket is full.
+func (u *upstream) tidy(now int64) bool {
 	u.lines = slices.DeleteFunc(u.lines, func(ln upLine) bool { return !ln.flies && len(ln.waiting) == 0 && ln.refused == 0 })
-	return len(u.lines) == 0
+	if len(u.lines) == 0 {
+		u.lines = nil
+	}
+	return u.lines == nil && now >= u.full
 }
 
 // inOrder judges an UP that comes: false when the line refuses, with why as

@@ -76,6 +76,7 @@ func newWorld(t testing.TB, change func(c *Config)) *world {
 	life.Go("peers", func(ctx context.Context) error { return peers.Run(ctx, func() {}) })
 
 	cfg := DefaultConfig()
+	cfg.Upstream.PerSecond = 1 << 30 // no matter, but where it is the matter
 	cfg.Listen = []string{"127.0.0.1:0", "127.0.0.1:0"}
 	cfg.Loops = 2
 	cfg.RetryMin, cfg.RetryMax = ms(20), ms(100)
