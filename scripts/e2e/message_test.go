@@ -36,13 +36,16 @@ func recall(t *testing.T, s *Site) {
 	if got[2].ID == "" {
 		t.Fatal("a message without an id")
 	}
-	// Too late: it has been consumed.
-	await(t, "a consumed message not to be recalled", 10*time.Second, func() error {
-		if out := s.must(t, "recall", got[2].ID, "--json"); jsonLines(t, out)[0]["recalled"] != 0.0 {
+	// Too late: it has been consumed, and the ledger knows.
+	await(t, "the ack to be in the ledger", 10*time.Second, func() error {
+		if out := s.must(t, "trace", "--json", got[2].ID); jsonLines(t, out)[0]["state"] != "acked" {
 			return fmt.Errorf("%s", out)
 		}
 		return nil
 	})
+	if out := s.must(t, "recall", got[2].ID, "--json"); jsonLines(t, out)[0]["recalled"] != 0.0 {
+		t.Errorf("a consumed message was recalled: %s", out)
+	}
 	if _, err := s.CLI("recall", "nobody-knows"); err == nil || !strings.Contains(err.Error(), "exit 1: longlink recall: NOT_FOUND") {
 		t.Errorf("recall of an unknown id: %v", err)
 	}
