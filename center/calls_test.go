@@ -15,6 +15,7 @@ import (
 	"longlink/pkg/code"
 	"longlink/pkg/config"
 	"longlink/pkg/token"
+	"longlink/pkg/wire"
 )
 
 func TestDevices(t *testing.T) {
@@ -157,7 +158,7 @@ func TestRequestID(t *testing.T) {
 		}
 		res.Body.Close()
 		id := res.Header.Get("X-Request-Id")
-		if (id == given) != kept || !validID(id) {
+		if (id == given) != kept || !wire.ValidName(id) {
 			t.Errorf("given %q, answered %q", given, id)
 		}
 		w.saver.mu.Lock()

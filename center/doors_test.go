@@ -23,6 +23,7 @@ import (
 	"longlink/pkg/code"
 	"longlink/pkg/config"
 	"longlink/pkg/rpc"
+	"longlink/pkg/wire"
 )
 
 // dial is a gRPC client of the center.
@@ -219,7 +220,7 @@ func TestGRPCRequestID(t *testing.T) {
 		}
 		id := strings.Join(header.Get("x-request-id"), ",")
 		w.saver.mu.Lock()
-		if last := w.saver.metas[len(w.saver.metas)-1]; (id == given) != kept || last != id || !validID(id) {
+		if last := w.saver.metas[len(w.saver.metas)-1]; (id == given) != kept || last != id || !wire.ValidName(id) {
 			t.Errorf("given %q, answered %q, saver was told %q", given, id, last)
 		}
 		w.saver.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"longlink/pkg/code"
 	"longlink/pkg/lifecycle"
 	"longlink/pkg/rpc"
+	"longlink/pkg/wire"
 )
 
 // door lets requests in, over REST and over gRPC, which share the port, the
@@ -112,7 +113,7 @@ func (d *door) admit(r *http.Request, now time.Time) (*admission, *code.Error) {
 // it in the answer.
 func (d *door) identify(w http.ResponseWriter, r *http.Request) context.Context {
 	id := r.Header.Get("X-Request-Id")
-	if !validID(id) {
+	if !wire.ValidName(id) {
 		id = rpc.NewRequestID()
 	}
 	w.Header().Set("X-Request-Id", id)

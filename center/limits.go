@@ -1,10 +1,10 @@
 package center
 
 import (
-	"regexp"
 	"time"
 
 	"longlink/pkg/code"
+	"longlink/pkg/wire"
 )
 
 // The API's limits. They are part of its contract, not configuration. The table
@@ -36,16 +36,11 @@ const (
 	maxStreams = 1000     // gRPC calls at once on a connection
 )
 
-// idForm is the form of device ids, product names and keys that callers make.
-const idForm = `^[A-Za-z0-9._~-]{1,64}$`
-
-var validID = regexp.MustCompile(idForm).MatchString
-
 func checkID(field, id string) *code.Error {
 	if id == "" {
 		return code.Invalid(field, "must not be empty")
 	}
-	if !validID(id) {
+	if !wire.ValidName(id) {
 		return code.Invalid(field, "must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -")
 	}
 	return nil

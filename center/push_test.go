@@ -178,7 +178,7 @@ func TestPushDedup(t *testing.T) {
 	first := w.push(body)
 	w.reg.online("d1", 5, "demo")
 	again := w.push(body)
-	if again.ID != first.ID || again.Results[0].Seq != first.Results[0].Seq || !validID(first.ID) {
+	if again.ID != first.ID || again.Results[0].Seq != first.Results[0].Seq || !wire.ValidName(first.ID) {
 		t.Errorf("%+v then %+v", first, again)
 	}
 	items := w.room.items()

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"longlink/pkg/code"
+	"longlink/pkg/wire"
 )
 
 // queryOf reads the query of a request for a route that knows the parameters
@@ -64,7 +65,7 @@ func errPage() *code.Error { return code.Invalid("limit", "must be between 1 and
 
 // checkCursor checks a cursor that is the id at which the page before ended.
 func checkCursor(cursor string) *code.Error {
-	if cursor != "" && !validID(cursor) {
+	if cursor != "" && !wire.ValidName(cursor) {
 		return code.Invalid("cursor", "is not one that a list has given")
 	}
 	return nil

@@ -10,13 +10,7 @@ import (
 	"longlink/pkg/code"
 	"longlink/pkg/rpc"
 	"longlink/pkg/slot"
-)
-
-// Limits of one item in bytes; they are saver's and the room's too.
-const (
-	maxPayload = 64 << 10
-	maxExt     = 8 << 10
-	maxName    = 64
+	"longlink/pkg/wire"
 )
 
 // Up implements api.CoordinatorServer. Called by room. Every item has its own
@@ -82,16 +76,16 @@ func partition(device string) uint16 { return slot.Tag(slot.Of(device)) * slot.P
 // take judges an item and counts it into what is on its way.
 func (c *Coordinator) take(it *api.UpItem) *code.Error {
 	switch {
-	case !validName(it.GetDevice()):
-		return code.Invalid("device", "a device id has 1 to %d characters A-Z a-z 0-9 . _ ~ -", maxName)
-	case !validName(it.Kind):
-		return code.Invalid("kind", "a kind has 1 to %d characters A-Z a-z 0-9 . _ ~ -", maxName)
+	case !wire.ValidName(it.GetDevice()):
+		return code.Invalid("device", "a device id has 1 to %d characters A-Z a-z 0-9 . _ ~ -", wire.MaxName)
+	case !wire.ValidName(it.Kind):
+		return code.Invalid("kind", "a kind has 1 to %d characters A-Z a-z 0-9 . _ ~ -", wire.MaxName)
 	case it.UpId == 0 || it.UpId>>63 != 0:
 		return code.Invalid("up_id", "it must be above 0 and below 2^63")
-	case len(it.Payload) > maxPayload:
-		return code.Errorf(code.PayloadTooLarge, "%d bytes, %d are allowed", len(it.Payload), maxPayload).WithField("payload")
-	case len(it.Ext) > maxExt:
-		return code.Errorf(code.PayloadTooLarge, "%d bytes, %d are allowed", len(it.Ext), maxExt).WithField("ext")
+	case len(it.Payload) > wire.MaxUpPayload:
+		return code.Errorf(code.PayloadTooLarge, "%d bytes, %d are allowed", len(it.Payload), wire.MaxUpPayload).WithField("payload")
+	case len(it.Ext) > wire.MaxUpExt:
+		return code.Errorf(code.PayloadTooLarge, "%d bytes, %d are allowed", len(it.Ext), wire.MaxUpExt).WithField("ext")
 	}
 	if _, ok := c.deps.Directory.Product(it.Product); !ok {
 		return code.Errorf(code.UnknownProduct, "there is no product %q", it.Product).WithField("product")
@@ -100,18 +94,4 @@ func (c *Coordinator) take(it *api.UpItem) *code.Error {
 		it.Meta = &api.Meta{} // the remaining time travels in it
 	}
 	return c.held.take(it.Product, sizeOf(it))
-}
-
-func validName(s string) bool {
-	if len(s) == 0 || len(s) > maxName {
-		return false
-	}
-	for _, b := range []byte(s) {
-		switch {
-		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '.', b == '_', b == '~', b == '-':
-		default:
-			return false
-		}
-	}
-	return true
 }

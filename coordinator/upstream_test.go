@@ -16,6 +16,7 @@ import (
 	"longlink/pkg/config"
 	"longlink/pkg/rpc"
 	"longlink/pkg/slot"
+	"longlink/pkg/wire"
 )
 
 // fakeSaver keeps what it is given.
@@ -167,8 +168,8 @@ func TestBadUpItems(t *testing.T) {
 		{change(func(it *api.UpItem) { it.Kind = string(make([]byte, 65)) }), code.InvalidArgument, "kind"},
 		{change(func(it *api.UpItem) { it.UpId = 0 }), code.InvalidArgument, "up_id"},
 		{change(func(it *api.UpItem) { it.UpId = 1 << 63 }), code.InvalidArgument, "up_id"},
-		{change(func(it *api.UpItem) { it.Payload = make([]byte, maxPayload+1) }), code.PayloadTooLarge, "payload"},
-		{change(func(it *api.UpItem) { it.Ext = make([]byte, maxExt+1) }), code.PayloadTooLarge, "ext"},
+		{change(func(it *api.UpItem) { it.Payload = make([]byte, wire.MaxUpPayload+1) }), code.PayloadTooLarge, "payload"},
+		{change(func(it *api.UpItem) { it.Ext = make([]byte, wire.MaxUpExt+1) }), code.PayloadTooLarge, "ext"},
 		{&api.UpItem{}, code.InvalidArgument, "device"},
 		{change(func(it *api.UpItem) { it.Meta = nil }), code.OK, ""},
 		{item("d", 2), code.OK, ""},

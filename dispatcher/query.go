@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"longlink/pkg/code"
+	"longlink/pkg/wire"
 )
 
 const (
@@ -35,7 +36,7 @@ func parseQuery(raw string) (q query, _ *code.Error) {
 	switch {
 	case q.device == "":
 		return q, code.Invalid("device", "is missing: the device's id")
-	case !validID(q.device):
+	case !wire.ValidName(q.device):
 		return q, code.Invalid("device", "must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -")
 	case !slices.Contains(networks, q.network):
 		return q, code.Invalid("network", "must be one of %s, or left out", strings.Join(networks[1:], ", "))
@@ -63,10 +64,4 @@ func validAddress(a string) bool {
 	host, port, err := net.SplitHostPort(a)
 	n, perr := strconv.ParseUint(port, 10, 16)
 	return err == nil && perr == nil && n > 0 && host != "" && len(a) <= maxAddress
-}
-
-func validID(s string) bool {
-	return len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._~-", r))
-	})
 }

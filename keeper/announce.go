@@ -12,6 +12,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"longlink/pkg/cluster"
+	"longlink/pkg/wire"
 )
 
 // maxRaces bounds how often a compare-and-put is tried again because somebody
@@ -28,7 +29,7 @@ const leaveTimeout = time.Second
 // milliseconds and higher than any given for this id before. A process asks
 // once and keeps it for its life.
 func (c *Client) Epoch(ctx context.Context, kind cluster.Kind, id string) (uint64, error) {
-	if !validName(id) {
+	if !wire.ValidName(id) {
 		return 0, fmt.Errorf("instance id %q must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -", id)
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.RequestTimeout.Std())

@@ -1,8 +1,6 @@
 package keeper
 
 import (
-	"strings"
-
 	"longlink/pkg/cluster"
 )
 
@@ -20,13 +18,3 @@ const (
 
 func instanceKey(k cluster.Kind, id string) string { return instancesPrefix + string(k) + "/" + id }
 func epochKey(k cluster.Kind, id string) string    { return epochsPrefix + string(k) + "/" + id }
-
-// validName holds for products, config sections and instance ids: their names
-// end keys.
-func validName(s string) bool {
-	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
-		return !strings.ContainsRune(nameBytes, r)
-	})
-}
-
-const nameBytes = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-"

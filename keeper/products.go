@@ -13,6 +13,7 @@ import (
 	"longlink/pkg/cluster"
 	"longlink/pkg/code"
 	"longlink/pkg/token"
+	"longlink/pkg/wire"
 )
 
 // maxKeys of one product that work at the same time; a rotation beyond it ends
@@ -30,7 +31,7 @@ const deletedFor = 31 * 24 * time.Hour
 // than 31 days ago), UNAVAILABLE. When it returns, this client's Directory has the
 // product; others have it a moment later.
 func (c *Client) CreateProduct(ctx context.Context, name string) (*cluster.Product, string, error) {
-	if !validName(name) {
+	if !wire.ValidName(name) {
 		return nil, "", invalidProduct()
 	}
 	key, hash := token.NewKey(time.Now())
@@ -97,7 +98,7 @@ type deletedProduct struct {
 // DeleteProduct removes a product; its keys, grants and bindings end with it,
 // and its name is not given again for 31 days. Errors: UNKNOWN_PRODUCT, UNAVAILABLE.
 func (c *Client) DeleteProduct(ctx context.Context, name string) error {
-	if !validName(name) {
+	if !wire.ValidName(name) {
 		return invalidProduct()
 	}
 	resp, err := c.txn(ctx, []clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(productsPrefix+name), ">", 0)},
@@ -115,7 +116,7 @@ func (c *Client) DeleteProduct(ctx context.Context, name string) error {
 // updateProduct reads, changes and puts back, again when somebody else did so
 // in between.
 func (c *Client) updateProduct(ctx context.Context, name string, change func(*cluster.Product)) (*cluster.Product, error) {
-	if !validName(name) {
+	if !wire.ValidName(name) {
 		return nil, invalidProduct()
 	}
 	key := productsPrefix + name

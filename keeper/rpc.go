@@ -8,6 +8,7 @@ import (
 	"longlink/pkg/api"
 	"longlink/pkg/cluster"
 	"longlink/pkg/code"
+	"longlink/pkg/wire"
 )
 
 // server is the door of Service.
@@ -24,7 +25,7 @@ func (s *server) Report(_ context.Context, r *api.ReportRequest) (*api.ReportRep
 	switch {
 	case !slices.Contains(cluster.Kinds, kind):
 		return nil, code.Invalid("kind", "%q is not a service", r.Kind)
-	case !validName(r.Id):
+	case !wire.ValidName(r.Id):
 		return nil, code.Invalid("id", "must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -")
 	case len(r.Figures) > maxFigures:
 		return nil, code.Invalid("figures", "at most %d", maxFigures)

@@ -10,6 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"longlink/pkg/code"
+	"longlink/pkg/wire"
 )
 
 // MaxSection is the most bytes of a config section in keeper.
@@ -71,7 +72,7 @@ func (c *Client) Sections() (map[string]string, <-chan struct{}) {
 
 // GetSection reads one section from etcd: NOT_FOUND, UNAVAILABLE.
 func (c *Client) GetSection(ctx context.Context, name string) (text string, revision int64, err error) {
-	if !validName(name) {
+	if !wire.ValidName(name) {
 		return "", 0, code.Invalid("section", "must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -")
 	}
 	resp, err := c.get(ctx, configPrefix+name)
@@ -89,7 +90,7 @@ func (c *Client) GetSection(ctx context.Context, name string) (text string, revi
 // INVALID_ARGUMENT, UNAVAILABLE.
 func (c *Client) PutSection(ctx context.Context, name, text string, revision int64) (int64, error) {
 	switch {
-	case !validName(name):
+	case !wire.ValidName(name):
 		return 0, code.Invalid("section", "must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -")
 	case len(text) > MaxSection:
 		return 0, code.Invalid("text", "a section has at most %d bytes, this one has %d", MaxSection, len(text))

@@ -159,22 +159,7 @@ func (p *authPool) admit(b *wire.Binding, device string, allowed []claim, now ti
 }
 
 func validTags(tags []string) bool {
-	return !slices.ContainsFunc(tags, func(t string) bool { return !validName(t) })
-}
-
-// validName is true for 1 to 64 characters of the alphabet of all names.
-func validName[T string | []byte](s T) bool {
-	if len(s) == 0 || len(s) > wire.MaxName {
-		return false
-	}
-	for i := range len(s) {
-		switch b := s[i]; {
-		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9', b == '.', b == '_', b == '~', b == '-':
-		default:
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(tags, func(t string) bool { return !wire.ValidName(t) })
 }
 
 func (d *authDone) run(l *loop) {

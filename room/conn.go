@@ -53,7 +53,7 @@ type conn struct {
 	// pushes, else 0 there.
 	due       int64
 	reg       registration
-	ups       *upstream // nil when no UP is unanswered
+	ups       *upstream // nil when no UP is unanswered and none was lately
 	outbound  int32     // bytes in gnet's outbound buffer when last seen
 	stuck     int32     // outbound when due was set, in stateLive
 	tick      uint32    // wheel: 0 when not in it

@@ -41,7 +41,8 @@
 //	                   a full batcher is a failure, retried with back-off
 //	upstream           one UP per product on its way; 64 unanswered and
 //	                   upstream.max_bytes per connection, upstream.total_bytes
-//	                   in all: UPACK RATE_LIMITED
+//	                   in all, and upstream.bytes_per_second of a connection in
+//	                   the long run: UPACK RATE_LIMITED
 //	unregistrations    65,536 waiting      dropped; the owner learns by `gone`
 //
 // # How it dies

@@ -11,12 +11,6 @@ import (
 	"longlink/pkg/wire"
 )
 
-// Limits of one UP in bytes; they are saver's too.
-const (
-	maxUpPayload = 64 << 10
-	maxUpExt     = 8 << 10
-)
-
 // onUp takes upstream data. UPACK answers: at once when it is refused here, else
 // when a saver has stored it. A device that uses UP without having announced it
 // is served as well.
@@ -76,9 +70,9 @@ func (c *conn) takeUp(up *wire.Up) upAnswer {
 // checkUp is OK for an UP that can be stored.
 func checkUp(up *wire.Up) code.Code {
 	switch {
-	case len(up.Payload) > maxUpPayload || len(up.Ext) > maxUpExt:
+	case len(up.Payload) > wire.MaxUpPayload || len(up.Ext) > wire.MaxUpExt:
 		return code.PayloadTooLarge
-	case up.UpID == 0 || up.UpID>>63 != 0 || !validName(up.Kind):
+	case up.UpID == 0 || up.UpID>>63 != 0 || !wire.ValidName(up.Kind):
 		return code.InvalidArgument
 	}
 	return code.OK

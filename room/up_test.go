@@ -252,9 +252,9 @@ func TestBadUps(t *testing.T) {
 		{"up_id 2^63", wire.Up{UpID: 1 << 63, Product: []byte("demo"), Kind: []byte("k")}, code.InvalidArgument},
 		{"kind with a blank", wire.Up{UpID: 3, Product: []byte("demo"), Kind: []byte("k k")}, code.InvalidArgument},
 		{"kind that is no UTF-8", wire.Up{UpID: 4, Product: []byte("demo"), Kind: []byte{0xff}}, code.InvalidArgument},
-		{"payload", wire.Up{UpID: 5, Product: []byte("demo"), Kind: []byte("k"), Payload: make([]byte, maxUpPayload+1)}, code.PayloadTooLarge},
-		{"ext", wire.Up{UpID: 6, Product: []byte("demo"), Kind: []byte("k"), Ext: make([]byte, maxUpExt+1)}, code.PayloadTooLarge},
-		{"the largest", wire.Up{UpID: 7, Product: []byte("demo"), Kind: []byte("k"), Ext: make([]byte, maxUpExt), Payload: make([]byte, maxUpPayload)}, code.OK},
+		{"payload", wire.Up{UpID: 5, Product: []byte("demo"), Kind: []byte("k"), Payload: make([]byte, wire.MaxUpPayload+1)}, code.PayloadTooLarge},
+		{"ext", wire.Up{UpID: 6, Product: []byte("demo"), Kind: []byte("k"), Ext: make([]byte, wire.MaxUpExt+1)}, code.PayloadTooLarge},
+		{"the largest", wire.Up{UpID: 7, Product: []byte("demo"), Kind: []byte("k"), Ext: make([]byte, wire.MaxUpExt), Payload: make([]byte, wire.MaxUpPayload)}, code.OK},
 	} {
 		d.send(wire.AppendUp(nil, &c.up))
 		m, err := wire.ParseUpAck(d.expect(wire.TypeUpAck))

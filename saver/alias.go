@@ -5,6 +5,7 @@ import (
 
 	"longlink/pkg/api"
 	"longlink/pkg/code"
+	"longlink/pkg/wire"
 	"longlink/saver/ledger"
 )
 
@@ -16,10 +17,10 @@ const (
 )
 
 func checkAlias(product, alias string) *code.Error {
-	if !isID(product) {
+	if !wire.ValidName(product) {
 		return code.Invalid("product", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
 	}
-	if !isID(alias) {
+	if !wire.ValidName(alias) {
 		return code.Invalid("alias", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
 	}
 	return nil
@@ -30,7 +31,7 @@ func (s *Saver) setAlias(ctx context.Context, q *api.SetAliasRequest) (*api.SetA
 	if e := checkAlias(q.Product, q.Alias); e != nil {
 		return nil, e
 	}
-	if !isID(q.Device) {
+	if !wire.ValidName(q.Device) {
 		return nil, code.Invalid("device", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Ledger.Timeout.Std())
@@ -62,7 +63,7 @@ func (s *Saver) listAlias(ctx context.Context, q *api.ListAliasRequest) (*api.Li
 	if e := checkAlias(q.Product, q.Alias); e != nil {
 		return nil, e
 	}
-	if q.After != "" && !isID(q.After) {
+	if q.After != "" && !wire.ValidName(q.After) {
 		return nil, code.Invalid("after", "must be the last device id of the page before")
 	}
 	limit := int(q.Limit)

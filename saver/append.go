@@ -10,6 +10,7 @@ import (
 	"longlink/pkg/api"
 	"longlink/pkg/code"
 	"longlink/pkg/rpc"
+	"longlink/pkg/wire"
 	"longlink/saver/lane"
 	"longlink/saver/ledger"
 )
@@ -263,11 +264,11 @@ func (s *Saver) appendJobOf(it *api.AppendItem) (*appendJob, *code.Error) {
 	switch {
 	case m == nil:
 		return nil, code.Invalid("message", "is missing")
-	case !isID(m.Id):
+	case !wire.ValidName(m.Id):
 		return nil, code.Invalid("id", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
-	case m.CollapseKey != "" && !isID(m.CollapseKey):
+	case m.CollapseKey != "" && !wire.ValidName(m.CollapseKey):
 		return nil, code.Invalid("collapse_key", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
-	case m.DedupId != "" && !isID(m.DedupId):
+	case m.DedupId != "" && !wire.ValidName(m.DedupId):
 		return nil, code.Invalid("dedup_id", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
 	case m.Qos != 1:
 		return nil, code.Invalid("qos", "only qos 1 is stored, not %s", strconv.Itoa(int(m.Qos)))

@@ -9,6 +9,7 @@ import (
 
 	"longlink/pkg/api"
 	"longlink/pkg/code"
+	"longlink/pkg/wire"
 	"longlink/saver/lane"
 	"longlink/saver/ledger"
 )
@@ -17,10 +18,10 @@ import (
 const maxRows = 1000
 
 func checkMessage(product, id string) *code.Error {
-	if product != "" && !isID(product) {
+	if product != "" && !wire.ValidName(product) {
 		return code.Invalid("product", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -, or empty for any")
 	}
-	if !isID(id) {
+	if !wire.ValidName(id) {
 		return code.Invalid("id", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
 	}
 	return nil

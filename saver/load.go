@@ -9,6 +9,7 @@ import (
 	"longlink/pkg/api"
 	"longlink/pkg/code"
 	"longlink/pkg/rpc"
+	"longlink/pkg/wire"
 	"longlink/saver/lane"
 )
 
@@ -74,7 +75,7 @@ func (s *Saver) loadJobOf(it *api.LoadItem, n int) (*loadJob, *code.Error) {
 	if e := checkLane(it.Device, it.Product); e != nil {
 		return nil, e
 	}
-	if it.Alias != "" && !isID(it.Alias) {
+	if it.Alias != "" && !wire.ValidName(it.Alias) {
 		return nil, code.Invalid("alias", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
 	}
 	ref := lane.RefOf(it.Product, it.Device)

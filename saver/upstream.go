@@ -12,6 +12,7 @@ import (
 	"longlink/pkg/code"
 	"longlink/pkg/rpc"
 	"longlink/pkg/slot"
+	"longlink/pkg/wire"
 	"longlink/saver/ledger"
 )
 
@@ -106,12 +107,6 @@ func (s *Saver) Upstream(items []*api.UpItem) []*api.UpResult {
 	return out
 }
 
-// Limits of one item, as in room; the row must fit its columns.
-const (
-	maxUpPayload = 64 << 10
-	maxUpExt     = 8 << 10
-)
-
 // upLate bounds how far received_ms may lie before now. Beyond that some clock
 // is wrong, and data must not expire because of it.
 const upLate = time.Hour
@@ -122,7 +117,7 @@ func (s *Saver) upOf(it *api.UpItem, now time.Time) (*ledger.Up, *code.Error) {
 		return nil, e
 	}
 	switch {
-	case !isID(it.Kind):
+	case !wire.ValidName(it.Kind):
 		return nil, code.Invalid("kind", "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
 	case it.UpId == 0:
 		return nil, code.Invalid("up_id", "must not be 0")
@@ -132,16 +127,16 @@ func (s *Saver) upOf(it *api.UpItem, now time.Time) (*ledger.Up, *code.Error) {
 		return nil, code.Invalid("epoch", "must be below 2^63")
 	case it.ReceivedMs <= 0:
 		return nil, code.Invalid("received_ms", "must be when the room received it, in Unix milliseconds")
-	case len(it.Ext) > maxUpExt:
-		return nil, code.Errorf(code.PayloadTooLarge, "ext has %d bytes, at most %d can be stored", len(it.Ext), maxUpExt).WithField("ext")
-	case len(it.Payload) > maxUpPayload:
-		return nil, code.Errorf(code.PayloadTooLarge, "the payload has %d bytes, at most %d can be stored", len(it.Payload), maxUpPayload).WithField("payload")
+	case len(it.Ext) > wire.MaxUpExt:
+		return nil, code.Errorf(code.PayloadTooLarge, "ext has %d bytes, at most %d can be stored", len(it.Ext), wire.MaxUpExt).WithField("ext")
+	case len(it.Payload) > wire.MaxUpPayload:
+		return nil, code.Errorf(code.PayloadTooLarge, "the payload has %d bytes, at most %d can be stored", len(it.Payload), wire.MaxUpPayload).WithField("payload")
 	}
 	received := min(max(it.ReceivedMs, now.Add(-upLate).UnixMilli()), now.UnixMilli())
 	u := &ledger.Up{Part: slot.Tag(slot.Of(it.Device)), Product: it.Product, Device: it.Device, Kind: it.Kind, UpID: it.UpId,
 		Epoch: it.Epoch, Flags: uint8(it.Flags), ReceivedMS: received, ExpiresMS: received + s.cfg.Upstream.Retention.Std().Milliseconds(),
 		Ext: it.Ext, Payload: it.Payload}
-	if id := it.Meta.GetRequestId(); isID(id) { // another one is for nobody's log, but no reason to refuse data
+	if id := it.Meta.GetRequestId(); wire.ValidName(id) { // another one is for nobody's log, but no reason to refuse data
 		u.RequestID = id
 	}
 	return u, nil

@@ -6,6 +6,7 @@ import (
 
 	"longlink/pkg/api"
 	"longlink/pkg/code"
+	"longlink/pkg/wire"
 	"longlink/saver/ledger"
 )
 
@@ -66,9 +67,9 @@ func (s *Saver) readUpstream(ctx context.Context, q *api.ReadUpstreamRequest) (*
 		return nil, code.Invalid("after", "must be below 2^63")
 	case q.Limit < 1 || q.Limit > maxUpPage:
 		return nil, code.Invalid("limit", "must be 1 to %d", maxUpPage)
-	case q.Product != "" && !isID(q.Product):
+	case q.Product != "" && !wire.ValidName(q.Product):
 		return nil, code.Invalid("product", "must be empty or 1 to 64 of A-Z a-z 0-9 . _ ~ -")
-	case q.Kind != "" && !isID(q.Kind):
+	case q.Kind != "" && !wire.ValidName(q.Kind):
 		return nil, code.Invalid("kind", "must be empty or 1 to 64 of A-Z a-z 0-9 . _ ~ -")
 	}
 	rctx, cancel := context.WithTimeout(ctx, s.cfg.Ledger.Timeout.Std())

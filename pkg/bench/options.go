@@ -6,8 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"time"
+
+	"longlink/pkg/wire"
 )
 
 // Options of one run. Zero values are not defaults: the command has those.
@@ -51,8 +52,6 @@ const (
 	minHold        = time.Second
 )
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9._~-]{1,64}$`).MatchString
-
 // Check refuses what is out of bounds, naming the flag of the command.
 func (o *Options) Check(unicast bool) error {
 	within := func(flag string, v, low, high float64) error {
@@ -86,7 +85,7 @@ func (o *Options) Check(unicast bool) error {
 			return err
 		}
 	}
-	if !validName(o.Product) {
+	if !wire.ValidName(o.Product) {
 		return fmt.Errorf("--product must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -")
 	}
 	if o.LoginRate > 0 && float64(o.Connections)/o.LoginRate > maxTime.Seconds() {

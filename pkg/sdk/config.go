@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"longlink/pkg/code"
@@ -133,7 +132,7 @@ const (
 
 func (c *Config) complete() error {
 	switch {
-	case !validName(c.Device):
+	case !wire.ValidName(c.Device):
 		return fmt.Errorf("device %q must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -", c.Device)
 	case c.Token == nil:
 		return errors.New("config has no Token function: the device cannot log in")
@@ -197,24 +196,18 @@ func (c *Config) fill() {
 }
 
 func (p Product) check() error {
-	if !validName(p.Name) {
+	if !wire.ValidName(p.Name) {
 		return fmt.Errorf("product %q must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -", p.Name)
 	}
 	if len(p.Tags) > wire.MaxTags {
 		return fmt.Errorf("product %q has %d tags, at most %d are allowed", p.Name, len(p.Tags), wire.MaxTags)
 	}
 	for _, t := range p.Tags {
-		if !validName(t) {
+		if !wire.ValidName(t) {
 			return fmt.Errorf("tag %q of product %q must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -", t, p.Name)
 		}
 	}
 	return nil
-}
-
-func validName(s string) bool {
-	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
-		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '_' || r == '~' || r == '-')
-	})
 }
 
 func validAddress(a string) bool {

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"longlink/pkg/wire"
 )
 
 // FileStore is a CursorStore of one JSON file per device, DIR/DEVICE.json,
@@ -17,7 +19,7 @@ type FileStore struct{ dir string }
 func NewFileStore(dir string) *FileStore { return &FileStore{dir: dir} }
 
 func (f *FileStore) path(device string) (string, error) {
-	if !validName(device) {
+	if !wire.ValidName(device) {
 		return "", fmt.Errorf("device %q cannot name a file: use 1 to 64 characters A-Z a-z 0-9 . _ ~ -", device)
 	}
 	return filepath.Join(f.dir, device+".json"), nil

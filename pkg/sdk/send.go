@@ -53,9 +53,9 @@ const (
 // body must not be changed until Send returns.
 func (c *Client) Send(ctx context.Context, product, kind string, flags SendFlags, body []byte) error {
 	switch {
-	case !validName(product):
+	case !wire.ValidName(product):
 		return code.Invalid("product", "product %q must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -", product)
-	case !validName(kind):
+	case !wire.ValidName(kind):
 		return code.Invalid("kind", "kind %q must be 1 to 64 characters A-Z a-z 0-9 . _ ~ -", kind)
 	case flags&^(SendText|SendJSON) != 0:
 		return code.Invalid("flags", "flags %#x are none of SendText and SendJSON", uint8(flags))

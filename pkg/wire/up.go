@@ -23,6 +23,12 @@ type Up struct {
 	Payload []byte
 }
 
+// Limits of one UP in bytes; a longer one is refused with PAYLOAD_TOO_LARGE.
+const (
+	MaxUpPayload = 64 << 10
+	MaxUpExt     = 8 << 10
+)
+
 // AppendUp appends the frame.
 func AppendUp(dst []byte, u *Up) []byte {
 	dst = appendHead(dst, TypeUp, 1+8+1+len(u.Product)+1+len(u.Kind)+sizeUvarint3(len(u.Ext))+len(u.Ext)+len(u.Payload))
